@@ -1,0 +1,1 @@
+"""The Iceberg tables: schemas, write-audit-publish, reads."""

@@ -1,0 +1,174 @@
+"""The Arrow schemas of Lookbook's Iceberg tables and of the candidates a drop is read into.
+
+``docs/data-contract.md`` explains each column. Every row carries ``drop_id`` and the ids that trace it.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_STRINGS = pa.map_(pa.string(), pa.string())
+
+PRODUCT_FIELDS = [
+    pa.field("drop_id", pa.string(), nullable=False),
+    pa.field("product_id", pa.string(), nullable=False),
+    pa.field("display_name", pa.string()),
+    pa.field("brand", pa.string()),
+    pa.field("gender", pa.string()),
+    pa.field("age_group", pa.string()),
+    pa.field("master_category", pa.string()),
+    pa.field("sub_category", pa.string()),
+    pa.field("article_type", pa.string()),
+    pa.field("base_colour", pa.string()),
+    pa.field("season", pa.string()),
+    pa.field("year", pa.int32()),
+    pa.field("usage", pa.string()),
+    # Normalised attributes, baseColour among them: {"Fabric": "Cotton", "Sleeve Length": "Long Sleeves", …}
+    pa.field("attributes", _STRINGS),
+    pa.field("raw_attributes", _STRINGS),
+    pa.field("picture_uri", pa.string()),
+    pa.field("picture_etag", pa.string()),
+    pa.field("picture_sha256", pa.string()),
+    pa.field("picture_phash", pa.string()),  # 64 bits, 16 hexadecimal digits
+    pa.field("picture_width", pa.int32()),  # pixels
+    pa.field("picture_height", pa.int32()),
+    pa.field("styles_json_uri", pa.string()),
+    pa.field("styles_json_sha256", pa.string()),
+    pa.field("line_number", pa.int32()),  # first line of the row in styles.csv, header = 1
+    pa.field("raw_line", pa.string()),
+]
+
+PRODUCTS = pa.schema(PRODUCT_FIELDS)
+
+# What `read` makes of every row of a drop, good or bad: a product, plus what was wrong and what was mended.
+CANDIDATES = pa.schema(
+    [field.with_nullable(True) for field in PRODUCT_FIELDS]
+    + [
+        pa.field("row_problem", pa.string()),  # reason code, null when the line could be read
+        pa.field("picture_problem", pa.string()),  # reason code, null when the picture can be used
+        pa.field("repairs", pa.list_(pa.string())),  # what was mended in the line, e.g. "stray_comma"
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("drop_id", pa.string(), nullable=False),
+        pa.field("product_id", pa.string()),
+        pa.field("line_number", pa.int32()),
+        pa.field("raw_line", pa.string()),
+        pa.field("reasons", pa.list_(pa.string())),  # reason codes, at least one
+        pa.field("detail", pa.string()),
+        pa.field("picture_uri", pa.string()),
+    ]
+)
+
+VQA_PAIRS = pa.schema(
+    [
+        pa.field("dataset_id", pa.string(), nullable=False),
+        pa.field("drop_id", pa.string(), nullable=False),
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("attribute", pa.string(), nullable=False),
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),  # "Fabric: Cotton"
+        pa.field("side", pa.string(), nullable=False),  # train, validation or benchmark
+        pa.field("picture_uri", pa.string(), nullable=False),
+        pa.field("picture_sha256", pa.string(), nullable=False),
+    ]
+)
+
+PREDICTED_ATTRIBUTES = pa.schema(
+    [
+        pa.field("drop_id", pa.string(), nullable=False),
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("attribute", pa.string(), nullable=False),
+        pa.field("value", pa.string()),
+        pa.field("probability", pa.float64()),
+        pa.field("question", pa.string()),
+        pa.field("picture_sha256", pa.string()),
+        pa.field("model_version", pa.string()),
+        pa.field("endpoint_config", pa.string()),
+        pa.field("result_uri", pa.string()),
+    ]
+)
+
+FACT = pa.struct(
+    [
+        pa.field("attribute", pa.string()),
+        pa.field("value", pa.string()),
+        pa.field("source", pa.string()),  # catalogue or model
+        pa.field("probability", pa.float64()),  # null for the catalogue
+    ]
+)
+
+DIFFERENCE = pa.struct(
+    [
+        pa.field("attribute", pa.string()),
+        pa.field("catalogue_value", pa.string()),
+        pa.field("model_value", pa.string()),
+        pa.field("probability", pa.float64()),
+    ]
+)
+
+DESCRIPTIONS = pa.schema(
+    [
+        pa.field("drop_id", pa.string(), nullable=False),
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # published, withheld or failed
+        pa.field("reasons", pa.list_(pa.string())),  # why not published
+        pa.field("description", pa.string()),
+        pa.field("facts", pa.list_(FACT)),
+        pa.field("differences", pa.list_(DIFFERENCE)),
+        pa.field("input_hash", pa.string()),
+        pa.field("prompt_version", pa.string()),
+        pa.field("prompt_sha256", pa.string()),
+        pa.field("text_model_id", pa.string()),
+        pa.field("request_id", pa.string()),
+        pa.field("input_tokens", pa.int64()),
+        pa.field("output_tokens", pa.int64()),
+        pa.field("cost_usd", pa.float64()),
+        pa.field("attribute_model_version", pa.string()),  # null: written from catalogue facts alone
+        pa.field("endpoint_config", pa.string()),
+        pa.field("products_snapshot", pa.string()),
+        pa.field("picture_uri", pa.string()),
+        pa.field("picture_sha256", pa.string()),
+        pa.field("dag_id", pa.string()),
+        pa.field("run_id", pa.string()),
+        pa.field("task_id", pa.string()),
+        pa.field("map_index", pa.int32()),
+        pa.field("result_uri", pa.string()),
+    ]
+)
+
+DATASET = pa.struct(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("name", pa.string()),
+        pa.field("version", pa.string()),
+    ]
+)
+
+RUNS = pa.schema(
+    [
+        pa.field("drop_id", pa.string()),
+        pa.field("dag_id", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("task_id", pa.string(), nullable=False),
+        pa.field("map_index", pa.int32(), nullable=False),
+        pa.field("try_number", pa.int32()),
+        pa.field("started_at", pa.timestamp("us", tz="UTC")),
+        pa.field("finished_at", pa.timestamp("us", tz="UTC")),
+        pa.field("inputs", pa.list_(DATASET)),
+        pa.field("outputs", pa.list_(DATASET)),
+        pa.field("counts", pa.map_(pa.string(), pa.int64())),
+        pa.field("details", _STRINGS),
+    ]
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "catalog.products": PRODUCTS,
+    "catalog.quarantine": QUARANTINE,
+    "training.vqa_pairs": VQA_PAIRS,
+    "predictions.attributes": PREDICTED_ATTRIBUTES,
+    "descriptions.descriptions": DESCRIPTIONS,
+    "lineage.runs": RUNS,
+}

@@ -1,0 +1,1 @@
+"""A drop's files: discover, fingerprint, read, pictures; ``sample`` generates one."""

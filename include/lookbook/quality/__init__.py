@@ -1,0 +1,1 @@
+"""Great Expectations: suites, checkpoint, row quarantine, Data Docs."""

@@ -1,0 +1,1 @@
+"""The endpoint: configs, verification, attribute prediction."""

@@ -1,0 +1,93 @@
+"""The settings of a Lookbook installation: the only place that reads the environment.
+
+Every field is ``LOOKBOOK_<NAME>`` in the environment, except the few that AWS itself names. The defaults are those
+of the local platform; on AWS nothing but these values changes (docs/aws.md).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Typed settings; see each field's description, which is also the README's settings table."""
+
+    model_config = SettingsConfigDict(env_prefix="LOOKBOOK_", frozen=True, extra="ignore")
+
+    # Where things are
+    bucket: str = Field("lookbook", description="S3 bucket that holds drops, tables, data sets, models and results")
+    aws_endpoint_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("LOOKBOOK_AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL"),
+        description="Address of local AWS; unset on AWS",
+    )
+    aws_region: str = Field(
+        "us-east-1",
+        validation_alias=AliasChoices("LOOKBOOK_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Region of every AWS call",
+    )
+    catalog_type: Literal["sql", "glue"] = Field("sql", description="Iceberg catalogue: SQL database or AWS Glue")
+    catalog_uri: str = Field("sqlite:///.lookbook/catalog.db", description="SQLAlchemy URL of the SQL catalogue")
+
+    # Ingest
+    max_rejected_share: float = Field(
+        0.2, ge=0, le=1, description="A drop with a larger share of quarantined rows is refused whole"
+    )
+    max_picture_pixels: int = Field(50_000_000, gt=0, description="A picture with more pixels is not decoded")
+
+    # Training
+    training_image_uri: str = Field("lookbook-training:local", description="Image of training, evaluation and serving")
+    execution_role_arn: str = Field(
+        "arn:aws:iam::000000000000:role/lookbook-sagemaker", description="Role that SageMaker jobs run under"
+    )
+    base_model_uri: str = Field(
+        "s3://lookbook/models/base/tiny-blip2/", description="S3 prefix of the BLIP-2 base in from_pretrained layout"
+    )
+    training_instance_type: str = Field("ml.g5.2xlarge", description="Instance type of training and evaluation jobs")
+    use_spot: bool = Field(True, description="Train on spot capacity, resuming from checkpoints")
+    training_max_runtime_s: int = Field(6 * 3600, gt=0, description="MaxRuntimeInSeconds of a training job")
+    training_epochs: int = Field(10, gt=0, description="Epochs of LoRA training")
+    training_batch_size: int = Field(16, gt=0, description="Question/answer pairs per step")
+    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate")
+    article_types: tuple[str, ...] = Field(
+        (), description="Article types to train on; empty means every type that has a trained attribute"
+    )
+    min_new_products: int = Field(
+        50, ge=1, description="Retraining is skipped when fewer labelled products came since the model in service"
+    )
+    benchmark_share: float = Field(0.15, gt=0, lt=0.5, description="Share of pictures in the frozen benchmark")
+    split_salt: str = Field("v1", description="Version of the picture split; changing it reshuffles every side")
+    gate_min_lift: float = Field(
+        0.05, description="How far above majority answer and blind control a challenger's exact match must be"
+    )
+    gate_max_regression: float = Field(0.01, ge=0, description="How far below the champion a challenger may be")
+
+    # Serving
+    endpoint_name: str = Field("lookbook-attributes", description="Endpoint that answers questions about pictures")
+    model_package_group: str = Field("lookbook-attributes", description="Registry group of the attribute model")
+    endpoint_instance_type: str = Field("ml.g5.xlarge", description="Instance type of the endpoint")
+    endpoint_concurrency: int = Field(8, gt=0, description="Requests to the endpoint in flight from one task")
+    min_probability: float = Field(0.5, ge=0, le=1, description="A less probable answer is not used as a fact")
+
+    # Descriptions
+    text_model_id: str = Field(
+        "anthropic.claude-3-5-haiku-20241022-v1:0", description="Bedrock model that writes descriptions"
+    )
+    per_product_limit: int = Field(
+        200, ge=0, le=1000, description="Up to this many products get a mapped task each; above it, shards"
+    )
+    shard_size: int = Field(100, ge=1, le=500, description="Products per shard")
+    description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard")
+
+    # Waiting
+    poll_interval_s: int = Field(30, gt=0, description="Seconds between looks at a SageMaker job or endpoint")
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the process's settings, read from the environment once."""
+    return Settings()

@@ -1,0 +1,118 @@
+"""Objects in S3: read, write, write once, list. Every write returns the version that lineage records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from lookbook.aws import client
+from lookbook.errors import PermanentError
+
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_EXISTS = {"PreconditionFailed", "412"}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object as stored: where, which version, how large (bytes); ``sha256`` where this process wrote or read it."""
+
+    uri: str
+    etag: str
+    size: int
+    sha256: str | None = None
+
+
+class ObjectNotFoundError(PermanentError):
+    """Nothing is stored under the URI."""
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key`` into bucket and key.
+
+    Raises:
+        PermanentError: the text is no S3 URI.
+    """
+    bucket, slash, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not slash:
+        raise PermanentError(f"{uri!r} is no S3 URI. Expected s3://<bucket>/<key>.")
+    return bucket, key
+
+
+def read_bytes(uri: str) -> bytes:
+    """Return an object's content.
+
+    Raises:
+        ObjectNotFoundError: nothing is stored there.
+    """
+    bucket, key = split_uri(uri)
+    try:
+        body: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        raise _named(error, uri) from error
+    return body
+
+
+def read_json(uri: str) -> Any:
+    """Return an object's content parsed as JSON."""
+    return orjson.loads(read_bytes(uri))
+
+
+def write_bytes(uri: str, content: bytes, content_type: str = "application/octet-stream") -> StoredObject:
+    """Store ``content``, replacing what was there, and return its version."""
+    bucket, key = split_uri(uri)
+    answer = client("s3").put_object(Bucket=bucket, Key=key, Body=content, ContentType=content_type)
+    return _stored(uri, answer["ETag"], content)
+
+
+def write_json(uri: str, value: Any) -> StoredObject:
+    """Store ``value`` as JSON with sorted keys, so that equal values give equal checksums."""
+    return write_bytes(uri, orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2), "application/json")
+
+
+def write_once(uri: str, content: bytes, content_type: str = "application/json") -> StoredObject | None:
+    """Store ``content`` only if nothing is there yet; return ``None`` when somebody was first."""
+    bucket, key = split_uri(uri)
+    try:
+        answer = client("s3").put_object(
+            Bucket=bucket, Key=key, Body=content, ContentType=content_type, IfNoneMatch="*"
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _EXISTS:
+            return None
+        raise
+    return _stored(uri, answer["ETag"], content)
+
+
+def find(uri: str) -> StoredObject | None:
+    """Return the object's version, or ``None`` when nothing is stored there."""
+    bucket, key = split_uri(uri)
+    try:
+        head = client("s3").head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return None
+        raise
+    return StoredObject(uri, head["ETag"].strip('"'), head["ContentLength"])
+
+
+def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
+    """Yield every object under a prefix in key order."""
+    bucket, prefix = split_uri(prefix_uri)
+    for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+
+
+def _stored(uri: str, etag: str, content: bytes) -> StoredObject:
+    return StoredObject(uri, etag.strip('"'), len(content), hashlib.sha256(content).hexdigest())
+
+
+def _named(error: ClientError, uri: str) -> Exception:
+    if error.response["Error"]["Code"] in _ABSENT:
+        return ObjectNotFoundError(f"{uri} does not exist.")
+    return error

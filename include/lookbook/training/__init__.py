@@ -1,0 +1,1 @@
+"""SageMaker job requests, evaluation reports, gate, model registry."""

@@ -1,0 +1,1 @@
+"""From attributes to questions and answers; vocabulary; split by picture."""
