@@ -17,6 +17,4 @@ CLIENT_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_
 @lru_cache(maxsize=16)
 def client(service: str) -> Any:
     """Return the process's boto3 client for ``service`` (``s3``, ``sagemaker``, ``bedrock-runtime`` …)."""
-    return boto3.client(  # type: ignore[call-overload]
-        service, region_name=get_settings().aws_region, config=CLIENT_CONFIG
-    )
+    return boto3.client(service, region_name=get_settings().aws_region, config=CLIENT_CONFIG)

@@ -53,7 +53,9 @@ def read_bytes(uri: str) -> bytes:
     try:
         body: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
-        raise _named(error, uri) from error
+        if error.response["Error"]["Code"] in _ABSENT:
+            raise ObjectNotFoundError(f"{uri} does not exist.") from error
+        raise
     return body
 
 
@@ -110,9 +112,3 @@ def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
 
 def _stored(uri: str, etag: str, content: bytes) -> StoredObject:
     return StoredObject(uri, etag.strip('"'), len(content), hashlib.sha256(content).hexdigest())
-
-
-def _named(error: ClientError, uri: str) -> Exception:
-    if error.response["Error"]["Code"] in _ABSENT:
-        return ObjectNotFoundError(f"{uri} does not exist.")
-    return error

@@ -1,0 +1,1 @@
+"""Local AWS: SageMaker and Bedrock on this machine, everything else from ministack, behind one address."""
