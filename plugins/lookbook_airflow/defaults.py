@@ -1,0 +1,66 @@
+"""What every DAG shares: tags, pools, the retry policy and the default arguments."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from lookbook_airflow.notifiers import FailureNotifier
+
+
+class Tag(StrEnum):
+    """The tags a DAG may carry; a test refuses any other."""
+
+    CATALOG = "catalog"
+    MODEL = "model"
+    DESCRIPTIONS = "descriptions"
+    TIER_1 = "tier_1"
+    TIER_2 = "tier_2"
+
+
+class Pool(StrEnum):
+    """One pool per thing that must not be overrun; ``POOL_SLOTS`` says how many tasks may hold it at once."""
+
+    PUBLISH = "lookbook_publish"
+    TRAINING = "lookbook_training"
+    PREDICT = "lookbook_predict"
+    DESCRIBE = "lookbook_describe"
+
+
+# PUBLISH and TRAINING: one at a time, since tables and the endpoint have one main line each. DESCRIBE bounds the
+# Bedrock calls of all runs together: every task of it keeps LOOKBOOK_DESCRIPTION_CONCURRENCY in flight at most.
+POOL_SLOTS: dict[Pool, tuple[int, str]] = {
+    Pool.PUBLISH: (1, "Commits to the Iceberg tables, one drop at a time"),
+    Pool.TRAINING: (1, "SageMaker training and evaluation jobs"),
+    Pool.PREDICT: (2, "Tasks that question the attribute endpoint"),
+    Pool.DESCRIBE: (16, "Tasks that write descriptions with Bedrock"),
+}
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception="lookbook.errors.PermanentError",
+            action=RetryAction.FAIL,
+            reason="The same input would fail the same way",
+        ),
+        RetryRule(
+            exception="botocore.exceptions.ParamValidationError",
+            action=RetryAction.FAIL,
+            reason="AWS would refuse the same request again",
+        ),
+    ]
+)
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "data-platform",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=10),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": FailureNotifier(),
+}

@@ -1,0 +1,87 @@
+"""Lineage of every task: what it read and wrote goes to S3, to its XCom and to the asset events it emits.
+
+DAG files use :data:`traced_task` where they would use ``@task``; operators open :func:`traced` around their work.
+The library reports datasets from inside (``lookbook.lineage.records``), so no DAG lists them by hand.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import get_current_context, task
+
+from lookbook.lineage.records import LineageRecord, TaskKey, recording
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+LINEAGE_KEY = "lineage"
+
+
+def drop_of(context: Context) -> str | None:
+    """Return the drop a run is about: its partition key, else its *Drop* parameter, else ``None``."""
+    return context["dag_run"].partition_key or context["params"].get("drop") or None
+
+
+def task_key(context: Context) -> TaskKey:
+    """Return the identity of the task instance in ``context``."""
+    ti = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return TaskKey(ti.dag_id, ti.run_id, ti.task_id, map_index, ti.try_number, drop_of(context))
+
+
+@contextmanager
+def traced(context: Context) -> Iterator[LineageRecord]:
+    """Record what the block reads and writes and hand the record on when it ends well.
+
+    The record is stored as an object in S3, pushed to XCom under ``lineage`` and set as ``extra`` of the events of
+    the task's outlets. A block that raises leaves no record: the next try leaves its own.
+    """
+    with recording(task_key(context)) as record:
+        yield record
+    _hand_on(record, context)
+
+
+def _hand_on(record: LineageRecord, context: Context) -> None:
+    from lookbook.lineage import store
+
+    store.save(record)
+    entry = record.as_dict()
+    context["ti"].xcom_push(LINEAGE_KEY, entry)
+    for outlet in context["task"].outlets:
+        context["outlet_events"][outlet].extra = entry
+
+
+def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` run inside :func:`traced`; a coroutine function stays one."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            with traced(get_current_context()):
+                return await function(*args, **kwargs)
+
+        return run_async
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with traced(get_current_context()):
+            return function(*args, **kwargs)
+
+    return run
+
+
+def traced_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:
+    """Declare a task like ``@task`` does; the task leaves a lineage record."""
+    if function is not None:
+        return task(_wrap(function))
+    return lambda decorated: task(**arguments)(_wrap(decorated))
+
+
+def traced_short_circuit(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Declare a task like ``@task.short_circuit`` does; the task leaves a lineage record."""
+    return lambda decorated: task.short_circuit(**arguments)(_wrap(decorated))
