@@ -76,12 +76,28 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def traced_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:
-    """Declare a task like ``@task`` does; the task leaves a lineage record."""
+    """Declare a task like ``@task`` does; the task leaves a lineage record and its result under one XCom key."""
     if function is not None:
-        return task(_wrap(function))
-    return lambda decorated: task(**arguments)(_wrap(decorated))
+        return task(multiple_outputs=False)(_wrap(function))
+    return lambda decorated: task(**({"multiple_outputs": False} | arguments))(_wrap(decorated))
 
 
 def traced_short_circuit(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
     """Declare a task like ``@task.short_circuit`` does; the task leaves a lineage record."""
     return lambda decorated: task.short_circuit(**arguments)(_wrap(decorated))
+
+
+def collect_lineage() -> Any:
+    """Return the task that ends every DAG: it commits the run's lineage records to ``lineage.runs``.
+
+    It is a teardown, so that it runs after a failure too and never turns a failed run into a successful one.
+    """
+    return _collect().as_teardown()
+
+
+@task(task_id="collect_lineage")
+def _collect(dag_run: Any = None) -> dict[str, Any]:
+    """Commit what every task of this run read and wrote to `lineage.runs`, in one go."""
+    from lookbook.lineage import store
+
+    return store.collect(dag_run.dag_id, dag_run.run_id).reference()

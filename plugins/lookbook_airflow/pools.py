@@ -14,7 +14,7 @@ from lookbook_airflow.defaults import POOL_SLOTS
 def as_import_file() -> str:
     """Return every pool as the JSON that ``airflow pools import`` reads."""
     pools = {
-        pool.value: {"slots": slots, "description": description, "include_deferred": False}
+        pool.value: {"slots": slots, "description": description, "include_deferred": True}
         for pool, (slots, description) in POOL_SLOTS.items()
     }
     return json.dumps(pools, indent=2)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from asgiref.sync import sync_to_async
-
 from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
+from asgiref.sync import sync_to_async
 
 
 class TrainingJobTrigger(SageMakerTrigger):

@@ -14,8 +14,6 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from botocore.exceptions import ClientError
-
 from airflow.providers.amazon.aws.operators.sagemaker import (
     SageMakerEndpointConfigOperator,
     SageMakerEndpointOperator,
@@ -24,6 +22,8 @@ from airflow.providers.amazon.aws.operators.sagemaker import (
     SageMakerTrainingOperator,
 )
 from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
+from botocore.exceptions import ClientError
+
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
@@ -182,6 +182,10 @@ class EndpointOperator(SageMakerEndpointOperator):
         """Compare what serves with what was asked for."""
         return self._finish(context, self.hook.describe_endpoint(self.config["EndpointName"]))
 
+    def execute_after_other_update(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Begin again once the update that was under way has ended, however it ended."""
+        return self.execute(context)
+
     def _describe(self) -> dict[str, Any] | None:
         try:
             return self.hook.describe_endpoint(self.config["EndpointName"])
@@ -199,7 +203,7 @@ class EndpointOperator(SageMakerEndpointOperator):
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
             ),
-            method_name="execute",
+            method_name="execute_after_other_update",
         )
         raise AssertionError("defer() raises")
 
@@ -221,6 +225,8 @@ class RegisterModelVersionOperator(SageMakerRegisterModelVersionOperator):
 
     The request's ``ClientToken`` (in ``extras``) makes SageMaker answer a repeated call with the first one's package.
     """
+
+    template_fields = (*SageMakerRegisterModelVersionOperator.template_fields, "extras")
 
     def execute(self, context: Context) -> str:
         """Register the package; return its ARN."""

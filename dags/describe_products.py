@@ -1,0 +1,99 @@
+"""
+### Describe products
+
+Writes one description per product of a published drop from its **facts** (the catalogue's attributes and, where it
+states none, the attribute model's answers), checks each against those facts and publishes the faithful ones.
+
+| | |
+|---|---|
+| **Starts** | when a drop reaches `product_catalog`; by hand for a *Drop*, or for the ids in *Product ids* |
+| **Emits** | `product_descriptions`, partitioned by drop |
+| **Fan-out** | up to `LOOKBOOK_PER_PRODUCT_LIMIT` products one mapped task each, named by product; above it, shards |
+| **Safe to clear?** | Yes, any task: a finished product is never paid for twice |
+| **When it fails** | `docs/runbooks/describe_products.md` |
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, PartitionedAssetTimetable, TriggerRule, dag
+
+from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
+
+
+@dag(
+    dag_display_name="Describe products",
+    schedule=PartitionedAssetTimetable(assets=PRODUCT_CATALOG),
+    catchup=False,
+    max_active_runs=2,
+    default_args=DEFAULT_ARGS,
+    tags=[Tag.DESCRIPTIONS, Tag.TIER_1],
+    doc_md=__doc__,
+    params={
+        "drop": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\d{4}-\d{2}-\d{2}$",
+            title="Drop",
+            description="The drop's Monday, for a run without a partition key",
+        ),
+        "product_ids": Param(
+            [],
+            type="array",
+            items={"type": "string", "pattern": "^[0-9]{1,12}$"},
+            title="Product ids",
+            description="Only these products; empty: the whole drop",
+        ),
+    },
+)
+def describe_products():
+    @traced_task
+    def plan(params: dict, **context: Any) -> dict:
+        """Choose the products: those of the drop, or the ids asked for."""
+        from lookbook.descriptions import planning
+
+        return planning.plan_products(drop_of(context), params["product_ids"], context["run_id"]).reference()
+
+    @traced_task(pool=Pool.PREDICT, execution_timeout=timedelta(hours=4))
+    async def predict_attributes(plan: dict) -> dict:
+        """Ask the model in service about every product; without one, say so and go on with the catalogue alone."""
+        from lookbook.serving import prediction
+
+        return (await prediction.predict(plan["uri"])).reference()
+
+    @traced_task
+    def shard(plan: dict, predictions: dict) -> list[dict]:
+        """Merge facts, leave out what is unchanged, and cut the rest into mapped tasks."""
+        from lookbook.descriptions import planning
+
+        return planning.plan_shards(plan["uri"], predictions).references()
+
+    @traced_task(
+        pool=Pool.DESCRIBE,
+        map_index_template="{{ task.op_kwargs['shard']['label'] }}",
+        execution_timeout=timedelta(hours=1),
+    )
+    async def describe(shard: dict) -> dict:
+        """Write and check one product's description, or a shard of them."""
+        from lookbook.descriptions import writing
+
+        return await writing.describe_shard(shard)
+
+    @traced_task(pool=Pool.PUBLISH, outlets=[PRODUCT_DESCRIPTIONS], trigger_rule=TriggerRule.NONE_FAILED)
+    def publish(plan: dict, results: Any, outlet_events: Any = None, dag_run: Any = None) -> dict:
+        """Commit every product's outcome in one go: published, withheld or failed, with the reason."""
+        from lookbook.descriptions import publishing
+
+        if not dag_run.partition_key:
+            outlet_events[PRODUCT_DESCRIPTIONS].add_partitions(plan["drop_id"])
+        return publishing.publish(plan["uri"], list(results[:])).summary()
+
+    planned = plan()
+    publish(planned, describe.expand(shard=shard(planned, predict_attributes(planned)))) >> collect_lineage()
+
+
+describe_products()

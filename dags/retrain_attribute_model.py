@@ -1,0 +1,156 @@
+"""
+### Retrain attribute model
+
+Teaches BLIP-2 to answer questions about a product's picture from the published catalogue (LoRA, one SageMaker
+training job), compares the **challenger** with the **champion** on one frozen benchmark, and puts it in service only
+if it passes the gate.
+
+| | |
+|---|---|
+| **Starts** | Mondays at 03:00 UTC; by hand. Skips, saying so, when too few labelled products came |
+| **Emits** | `attribute_model` |
+| **Safe to clear?** | Yes, any task: a cleared job task attaches to its job, a cleared deployment to its endpoint |
+| **When it fails** | `docs/runbooks/retrain_attribute_model.md` |
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
+
+from lookbook_airflow.assets import ATTRIBUTE_MODEL
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
+from lookbook_airflow.operators.sagemaker import (
+    EndpointConfigOperator,
+    EndpointOperator,
+    ModelOperator,
+    RegisterModelVersionOperator,
+    TrainingJobOperator,
+)
+
+JOB = {"pool": Pool.TRAINING, "execution_timeout": timedelta(hours=10)}
+
+
+@dag(
+    dag_display_name="Retrain attribute model",
+    schedule=CronTriggerTimetable("0 3 * * 1", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=[Tag.MODEL, Tag.TIER_1],
+    doc_md=__doc__,
+    params={
+        "force": Param(False, type="boolean", title="Force", description="Retrain even if few new products came"),
+    },
+)
+def retrain_attribute_model():
+    @traced_short_circuit()
+    def enough_new_products(params: dict, ti: Any = None) -> bool:
+        """Go on only if enough labelled products came since the model in service was trained."""
+        from lookbook.training import planning
+
+        decision = planning.enough_new_products(force=params["force"])
+        ti.xcom_push("decision", decision.reference())
+        return decision.passed
+
+    @traced_task(execution_timeout=timedelta(hours=2))
+    def build_dataset() -> dict:
+        """Turn the published catalogue into questions and answers, split by picture."""
+        from lookbook.vqa import datasets
+
+        return datasets.build_dataset().reference()
+
+    @task(multiple_outputs=False)
+    def training_request(dataset: dict, run_id: str) -> dict:
+        """Write the CreateTrainingJob request; its name is a function of data set and run."""
+        from lookbook.training import requests
+
+        return requests.training_request(dataset, run_id)
+
+    @task(multiple_outputs=False)
+    def evaluation_request(dataset: dict, training: dict, run_id: str) -> dict:
+        """Write the request of the job that compares base, challenger and champion on the benchmark."""
+        from lookbook.training import requests
+
+        return requests.evaluation_request(dataset, training, run_id)
+
+    @traced_short_circuit()
+    def gate(evaluation: dict, ti: Any = None) -> bool:
+        """Let the challenger through only if it beats majority answer, blind control and champion."""
+        from lookbook.training import gating
+
+        decision = gating.decide(evaluation["model_data"])
+        ti.xcom_push("decision", decision.reference())
+        return decision.passed
+
+    @task(multiple_outputs=True)
+    def package_request(dataset: dict, training: dict, evaluation: dict) -> dict:
+        """Write the model package's request: artefact, metrics, data set and job it came from."""
+        from lookbook.training import registry
+
+        return registry.package_request(dataset, training, evaluation)
+
+    @task(multiple_outputs=True)
+    def serving_requests(package_arn: str) -> dict:
+        """Write the requests of model, endpoint config and endpoint for this package."""
+        from lookbook.serving import requests
+
+        return requests.serving_requests(package_arn)
+
+    @traced_task
+    def verify(endpoint: dict, package_arn: str) -> dict:
+        """Ask the endpoint about a picture: the version that answers must be the new one."""
+        from lookbook.serving import verification
+
+        return verification.verify(endpoint["endpoint_config_name"], package_arn).reference()
+
+    @traced_task(outlets=[ATTRIBUTE_MODEL])
+    def promote(verified: dict, package_arn: str) -> dict:
+        """Approve the package in the registry: from here on it is the champion."""
+        from lookbook.training import registry
+
+        return registry.approve(package_arn).reference()
+
+    dataset = build_dataset()
+    train = TrainingJobOperator(
+        task_id="train", config=training_request(dataset), doc_md="Teach the base with LoRA, on spot capacity.", **JOB
+    )
+    evaluate = TrainingJobOperator(
+        task_id="evaluate",
+        config=evaluation_request(dataset, train.output),
+        doc_md="Put base, challenger and champion to the same frozen benchmark.",
+        **JOB,
+    )
+    package = package_request(dataset, train.output, evaluate.output)
+    register = RegisterModelVersionOperator(
+        task_id="register",
+        doc_md="Put the challenger into the model registry, pending approval.",
+        image_uri=package["image_uri"],
+        model_url=package["model_url"],
+        package_group_name=package["package_group_name"],
+        extras=package["extras"],
+    )
+    serving = serving_requests(register.output)
+    create_model = ModelOperator(
+        task_id="create_model", config=serving["model"], doc_md="Create the SageMaker model of this package."
+    )
+    create_config = EndpointConfigOperator(
+        task_id="create_endpoint_config", config=serving["endpoint_config"], doc_md="Create the config that serves it."
+    )
+    deploy = EndpointOperator(
+        task_id="deploy",
+        config=serving["endpoint"],
+        doc_md="Create or update the endpoint, blue/green; fails if SageMaker rolled the update back.",
+        execution_timeout=timedelta(hours=2),
+    )
+
+    enough_new_products() >> dataset
+    gate(evaluate.output) >> package
+    create_model >> create_config >> deploy
+    promote(verify(deploy.output, register.output), register.output) >> collect_lineage()
+
+
+retrain_attribute_model()

@@ -1,0 +1,106 @@
+"""What every DAG file promises, checked on the DAGs as the dag-processor sees them."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+from lookbook_airflow.defaults import POOL_SLOTS, Tag
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+FILES = sorted(DAGS.glob("*.py"))
+TASKS_OF_A_MINUTE = {"collect_lineage"}
+
+
+@pytest.fixture(scope="module")
+def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DAG]:
+    bag = DagBag(dag_folder=str(DAGS))
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+def test_the_three_dags_are_there(dags: dict[str, DAG]) -> None:
+    assert {"ingest_drop", "retrain_attribute_model", "describe_products"} <= set(dags)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_dag_file_is_named_after_its_dag_and_only_wires(path: Path, dags: dict[str, DAG]) -> None:
+    assert path.stem in dags
+    assert len(path.read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_a_dag_documents_itself(dag_id: str, dags: dict[str, DAG]) -> None:
+    dag = dags[dag_id]
+    assert dag.doc_md and "Safe to clear?" in dag.doc_md and "docs/runbooks" in dag.doc_md
+    assert dag.dag_display_name != dag_id
+    params = [dag.params.get_param(name) for name in dag.params]
+    assert all(param.schema.get("title") and param.description for param in params)
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_the_runbook_that_a_dag_names_exists(dag_id: str) -> None:
+    assert (DAGS.parent / "docs" / "runbooks" / f"{dag_id}.md").is_file()
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_a_dag_carries_only_known_tags(dag_id: str, dags: dict[str, DAG]) -> None:
+    assert dags[dag_id].tags
+    assert dags[dag_id].tags <= {tag.value for tag in Tag}
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_a_dag_states_its_limits(dag_id: str, dags: dict[str, DAG]) -> None:
+    dag = dags[dag_id]
+    assert dag.catchup is False
+    assert 1 <= dag.max_active_runs <= 4
+    for task in dag.tasks:
+        assert task.owner == "data-platform"
+        assert task.execution_timeout or task.task_id in TASKS_OF_A_MINUTE
+        assert task.pool == "default_pool" or task.pool in {pool.value for pool in POOL_SLOTS}
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_every_task_fails_at_once_on_a_permanent_error(dag_id: str, dags: dict[str, DAG]) -> None:
+    for task in dags[dag_id].tasks:
+        rules = task.retry_policy.serialize()["rules"]
+        assert {"lookbook.errors.PermanentError"} <= {rule["exception"] for rule in rules}
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_every_task_says_what_it_does(dag_id: str, dags: dict[str, DAG]) -> None:
+    undocumented = [task.task_id for task in dags[dag_id].tasks if not task.doc_md]
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_every_run_ends_with_its_lineage_committed(dag_id: str, dags: dict[str, DAG]) -> None:
+    last = dags[dag_id].get_task("collect_lineage")
+    assert last.is_teardown
+    assert last.downstream_task_ids == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_parsing_opens_no_connection_and_no_data_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError(f"{path.name} opens a connection while it is parsed: {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert DagBag(dag_folder=str(path)).import_errors == {}
+
+
+def test_no_dag_reads_settings_or_data_libraries_while_it_is_parsed() -> None:
+    script = (
+        "import runpy, sys\n"
+        f"for path in {[str(path) for path in FILES]!r}: runpy.run_path(path)\n"
+        "heavy = {'pandas', 'pyarrow', 'great_expectations', 'pyiceberg', 'PIL', 'lookbook.catalog.tables'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip().splitlines()[-1] == "[]"
