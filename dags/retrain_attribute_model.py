@@ -127,25 +127,15 @@ def retrain_attribute_model():
     package = package_request(dataset, train.output, evaluate.output)
     register = RegisterModelVersionOperator(
         task_id="register",
-        doc_md="Put the challenger into the model registry, pending approval.",
         image_uri=package["image_uri"],
         model_url=package["model_url"],
         package_group_name=package["package_group_name"],
         extras=package["extras"],
     )
     serving = serving_requests(register.output)
-    create_model = ModelOperator(
-        task_id="create_model", config=serving["model"], doc_md="Create the SageMaker model of this package."
-    )
-    create_config = EndpointConfigOperator(
-        task_id="create_endpoint_config", config=serving["endpoint_config"], doc_md="Create the config that serves it."
-    )
-    deploy = EndpointOperator(
-        task_id="deploy",
-        config=serving["endpoint"],
-        doc_md="Create or update the endpoint, blue/green; fails if SageMaker rolled the update back.",
-        execution_timeout=timedelta(hours=2),
-    )
+    create_model = ModelOperator(task_id="create_model", config=serving["model"])
+    create_config = EndpointConfigOperator(task_id="create_endpoint_config", config=serving["endpoint_config"])
+    deploy = EndpointOperator(task_id="deploy", config=serving["endpoint"], execution_timeout=timedelta(hours=2))
 
     enough_new_products() >> dataset
     gate(evaluate.output) >> package

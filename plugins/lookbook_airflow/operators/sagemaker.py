@@ -22,6 +22,7 @@ from airflow.providers.amazon.aws.operators.sagemaker import (
     SageMakerTrainingOperator,
 )
 from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
+from airflow.sdk.bases.operator import BaseOperatorMeta
 from botocore.exceptions import ClientError
 
 from lookbook.errors import PermanentError, RetryableError
@@ -39,7 +40,17 @@ _WAIT_BEYOND_RUNTIME = timedelta(hours=2)
 _FAULTS_OF_AWS = ("InternalServerError", "CapacityError")
 
 
-class TrainingJobOperator(SageMakerTrainingOperator):
+class _Documented:
+    """Shows the first line of the operator's docstring on its tasks, unless they bring a ``doc_md`` of their own."""
+
+    # A mixin's __init__ isn't wrapped by the operators' metaclass, which the operator then expects it to be.
+    @BaseOperatorMeta._apply_defaults
+    def __init__(self, **kwargs: Any) -> None:
+        first_line = (type(self).__doc__ or "").partition("\n")[0]
+        super().__init__(**({"doc_md": first_line} | kwargs))
+
+
+class TrainingJobOperator(_Documented, SageMakerTrainingOperator):
     """Run one training job, once, and wait for it without holding a worker.
 
     A retry or a cleared task attaches to the job of the same name that is running or completed. A job that failed or
@@ -127,7 +138,7 @@ class TrainingJobOperator(SageMakerTrainingOperator):
         return _job_reference(job)
 
 
-class ModelOperator(SageMakerModelOperator):
+class ModelOperator(_Documented, SageMakerModelOperator):
     """Create a SageMaker model; one of that name that is already there is the same one, since names hold a hash."""
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -138,7 +149,7 @@ class ModelOperator(SageMakerModelOperator):
         return {"model_name": name, "model_arn": self.hook.describe_model(name)["ModelArn"]}
 
 
-class EndpointConfigOperator(SageMakerEndpointConfigOperator):
+class EndpointConfigOperator(_Documented, SageMakerEndpointConfigOperator):
     """Create an endpoint config; one of that name that is already there is the same one."""
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -150,7 +161,7 @@ class EndpointConfigOperator(SageMakerEndpointConfigOperator):
         return {"endpoint_config_name": name, "endpoint_config_arn": arn}
 
 
-class EndpointOperator(SageMakerEndpointOperator):
+class EndpointOperator(_Documented, SageMakerEndpointOperator):
     """Create or update an endpoint and fail unless it then serves the config that was asked for.
 
     After an update that SageMaker rolled back the endpoint is ``InService`` again, with its **old** config. The stock
@@ -220,7 +231,7 @@ class EndpointOperator(SageMakerEndpointOperator):
         return {"endpoint_name": endpoint["EndpointName"], "endpoint_config_name": asked}
 
 
-class RegisterModelVersionOperator(SageMakerRegisterModelVersionOperator):
+class RegisterModelVersionOperator(_Documented, SageMakerRegisterModelVersionOperator):
     """Register a model package, once per artefact.
 
     The request's ``ClientToken`` (in ``extras``) makes SageMaker answer a repeated call with the first one's package.
