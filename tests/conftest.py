@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from lookbook import aws
 from lookbook.settings import get_settings
+
+# Airflow reads these when it is first imported: a home of its own for the tests, without its examples.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="lookbook-airflow-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parents[1] / "dags")
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -36,3 +45,24 @@ def bucket() -> Iterator[str]:
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket="lookbook")
         yield "lookbook"
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The address of a moto server, for code that reaches AWS without botocore (pyarrow) or not in-process (asyncio)."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws_server(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty AWS account with the bucket ``lookbook`` behind a real address; boto3, aiobotocore, pyarrow go there."""
+    httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    get_settings.cache_clear()
+    aws.client.cache_clear()
+    boto3.client("s3").create_bucket(Bucket="lookbook")
+    return moto_server
