@@ -49,7 +49,7 @@ def bucket() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
-    """The address of a moto server, for code that reaches AWS without botocore (pyarrow) or not in-process (asyncio)."""
+    """The address of a moto server, for code that reaches AWS by pyarrow or asyncio, where moto in-process cannot."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 
 import boto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
 from botocore.config import Config
 
 from lookbook.settings import get_settings
@@ -18,3 +21,19 @@ CLIENT_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_
 def client(service: str) -> Any:
     """Return the process's boto3 client for ``service`` (``s3``, ``sagemaker``, ``bedrock-runtime`` …)."""
     return boto3.client(service, region_name=get_settings().aws_region, config=CLIENT_CONFIG)
+
+
+def async_client(service: str, *, connections: int) -> AbstractAsyncContextManager[Any]:
+    """Return an aiobotocore client of ``service`` to be opened with ``async with``.
+
+    Throttles and connection faults are retried as :func:`client` does.
+
+    Args:
+        service: as boto3 names it.
+        connections: how many requests may be in flight at once; more than that wait for a connection.
+    """
+    config = AioConfig(max_pool_connections=connections).merge(CLIENT_CONFIG)
+    opened: AbstractAsyncContextManager[Any] = get_session().create_client(
+        service, region_name=get_settings().aws_region, config=config
+    )
+    return opened
