@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -102,5 +103,12 @@ def test_no_dag_reads_settings_or_data_libraries_while_it_is_parsed() -> None:
         "heavy = {'pandas', 'pyarrow', 'great_expectations', 'pyiceberg', 'PIL', 'lookbook.catalog.tables'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    path = os.pathsep.join(str(DAGS.parent / room) for room in ("include", "plugins"))
+    answer = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert answer.stdout.strip().splitlines()[-1] == "[]"
