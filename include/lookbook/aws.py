@@ -7,8 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import boto3
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.config import Config
 
 from lookbook.settings import get_settings
@@ -32,6 +30,10 @@ def async_client(service: str, *, connections: int) -> AbstractAsyncContextManag
         service: as boto3 names it.
         connections: how many requests may be in flight at once; more than that wait for a connection.
     """
+    # Imported here: it takes 0.3 s, which most tasks need not pay.
+    from aiobotocore.config import AioConfig
+    from aiobotocore.session import get_session
+
     config = AioConfig(max_pool_connections=connections).merge(CLIENT_CONFIG)
     opened: AbstractAsyncContextManager[Any] = get_session().create_client(
         service, region_name=get_settings().aws_region, config=config
