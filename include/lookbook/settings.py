@@ -6,6 +6,7 @@ of the local platform; on AWS nothing but these values changes (docs/aws.md).
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Literal
 
@@ -91,3 +92,27 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """Return the process's settings, read from the environment once."""
     return Settings()
+
+
+def as_markdown() -> str:
+    """Return the table of ``docs/settings.md``: variable, default and meaning of every setting."""
+    rows = [
+        f"| `LOOKBOOK_{name.upper()}` | {_shown(field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join([_HEADER, "| variable | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+_HEADER = """# Settings
+
+Every setting is an environment variable. The defaults are those of the local platform; docs/aws.md says which ones
+change on AWS. This page is written by `make docs`.
+"""
+
+
+def _shown(default: object) -> str:
+    return "–" if default in (None, ()) else f"`{default}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())
