@@ -1,0 +1,215 @@
+"""The Iceberg tables: open, create, read, replace rows.
+
+Tables are named as in :data:`lookbook.catalog.schemas.TABLES` (``catalog.products``). Snapshot ids, which name a
+table's versions in lineage, are text everywhere: they are larger than a JSON number safely holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import boto3
+import pyarrow as pa
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from pyiceberg.expressions import BooleanExpression, EqualTo, Reference
+from pyiceberg.expressions.literals import literal
+from pyiceberg.table import Table
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from lookbook.catalog.schemas import TABLES
+from lookbook.errors import PermanentError, RetryableError
+from lookbook.lineage import records
+from lookbook.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# A commit that another one overtook, or that found the SQL catalogue busy. PyIceberg itself has by then tried five
+# times on the new state; what is left are conflicts that only beginning anew can solve.
+CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
+_COMMIT_ATTEMPTS = 3
+_SQLITE_BUSY_TIMEOUT_S = 30
+
+
+def open_catalog() -> Catalog:
+    """Open the catalogue that the settings name: SQL (its SQLite file is made where missing) or AWS Glue."""
+    settings = get_settings()
+    kind = {"type": "glue"} if settings.catalog_type == "glue" else {"type": "sql", "uri": _sql_uri(settings)}
+    return load_catalog("lookbook", warehouse=f"s3://{settings.bucket}/warehouse", **kind, **_aws_properties(settings))
+
+
+def ensure_tables() -> list[str]:
+    """Create the tables that are missing; return the names of all."""
+    for name in TABLES:
+        load(name)
+    return list(TABLES)
+
+
+def load(name: str) -> Table:
+    """Return the table as it is now; its first use creates it.
+
+    Raises:
+        PermanentError: Lookbook has no table of that name.
+    """
+    if name not in TABLES:
+        raise PermanentError(f"There is no table {name!r}. Lookbook's tables: {', '.join(TABLES)}.")
+    catalog = open_catalog()
+    try:
+        return catalog.load_table(name)
+    except NoSuchTableError:
+        return _create(catalog, name)
+
+
+def equals(column: str, value: str) -> BooleanExpression:
+    """Return the filter for the rows whose ``column`` is ``value``, whatever characters it holds."""
+    return EqualTo(term=Reference(column), value=literal(value))
+
+
+def current_snapshot(name: str) -> str:
+    """Return the id of the snapshot that readers of the table's main line see."""
+    return main_snapshot(load(name))
+
+
+def main_snapshot(table: Table) -> str:
+    """Return the id of the snapshot at the head of ``main``, as ``table`` was when it was loaded."""
+    return str(table.metadata.refs["main"].snapshot_id)
+
+
+def read(
+    name: str,
+    row_filter: str | BooleanExpression | None = None,
+    columns: Sequence[str] = ("*",),
+    snapshot: str | None = None,
+) -> pa.Table:
+    """Read rows and report the version read as an input of the current task.
+
+    Args:
+        name: the table.
+        row_filter: which rows; none means all.
+        columns: which columns, in the table's order.
+        snapshot: which version; none means the one at the head of ``main`` now.
+    """
+    table = load(name)
+    version = snapshot or main_snapshot(table)
+    scan = table.scan(selected_fields=tuple(columns), snapshot_id=int(version))
+    rows = (scan.filter(row_filter) if row_filter is not None else scan).to_arrow()
+    records.reads("table", name, version)
+    return rows
+
+
+def replace(name: str, rows: pa.Table, row_filter: str | BooleanExpression) -> str:
+    """Replace the rows that match ``row_filter`` by ``rows`` in one commit on ``main``; return its snapshot id.
+
+    Done twice, it leaves what once leaves. The commit is reported as an output of the current task.
+
+    Raises:
+        PermanentError: ``rows`` do not have the table's columns and types.
+        RetryableError: other writers were faster several times in a row.
+    """
+    typed = conform(name, rows)
+
+    def overwrite() -> str:
+        table = load(name)
+        overwrite_rows(table, typed, row_filter)
+        return main_snapshot(table)
+
+    version = committed(f"replace rows of {name}", overwrite)
+    records.writes("table", name, version)
+    return version
+
+
+def conform(name: str, rows: pa.Table) -> pa.Table:
+    """Return ``rows`` with exactly the table's columns, order and types.
+
+    Raises:
+        PermanentError: a column is missing, or holds what the table cannot.
+    """
+    schema = TABLES[name]
+    if missing := [column for column in schema.names if column not in rows.column_names]:
+        raise PermanentError(f"Rows for {name} lack columns {missing}. See docs/data-contract.md.")
+    empty = [f.name for f in schema if not f.nullable and rows.column(f.name).null_count]
+    if empty:
+        raise PermanentError(f"Rows for {name} lack a value in {empty}, which every row must have.")
+    try:
+        return rows.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise PermanentError(f"Rows for {name} do not have its types: {error}") from error
+
+
+def overwrite_rows(
+    table: Table,
+    rows: pa.Table,
+    row_filter: str | BooleanExpression,
+    branch: str = "main",
+    properties: dict[str, str] | None = None,
+) -> None:
+    """Replace rows on a branch in one commit; ``properties`` go into the summary of its snapshots."""
+    with warnings.catch_warnings():
+        # The first write of a drop replaces nothing, which is no news.
+        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+        table.overwrite(rows, row_filter, branch=branch, snapshot_properties=properties or {})
+
+
+def committed(what: str, commit: Callable[[], T]) -> T:
+    """Call ``commit``, which must begin from the table's present state, until no other writer overtakes it.
+
+    Raises:
+        RetryableError: it was overtaken every time.
+    """
+    for attempt in range(1, _COMMIT_ATTEMPTS + 1):
+        try:
+            return commit()
+        except CONFLICTS as error:
+            log.warning("Could not %s (attempt %d of %d): %s", what, attempt, _COMMIT_ATTEMPTS, error)
+            conflict = error
+    raise RetryableError(f"Could not {what}: other commits came first {_COMMIT_ATTEMPTS} times.") from conflict
+
+
+def _create(catalog: Catalog, name: str) -> Table:
+    """Create the table, partitioned by its first column, which is what its rows are replaced by.
+
+    It gets an empty first snapshot, since a branch needs one to be cut from.
+    """
+    schema = TABLES[name]
+    catalog.create_namespace_if_not_exists(name.partition(".")[0])
+    try:
+        with catalog.create_table_transaction(name, schema) as creation, creation.update_spec() as spec:
+            spec.add_identity(schema.names[0])
+    except (CommitFailedException, TableAlreadyExistsError):
+        log.info("Table %s was created by somebody else meanwhile.", name)
+    table = catalog.load_table(name)
+    if table.current_snapshot() is None:
+        table.append(schema.empty_table())
+    return table
+
+
+def _sql_uri(settings: Settings) -> str:
+    url = make_url(settings.catalog_uri)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return settings.catalog_uri
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    waiting = url.update_query_dict({"timeout": str(_SQLITE_BUSY_TIMEOUT_S)})
+    return waiting.render_as_string(hide_password=False)
+
+
+def _aws_properties(settings: Settings) -> dict[str, str]:
+    properties = {"s3.region": settings.aws_region, "glue.region": settings.aws_region}
+    if settings.aws_endpoint_url:
+        properties |= {"s3.endpoint": settings.aws_endpoint_url, "glue.endpoint": settings.aws_endpoint_url}
+    if credentials := boto3.Session().get_credentials():
+        frozen = credentials.get_frozen_credentials()
+        properties |= {"s3.access-key-id": frozen.access_key, "s3.secret-access-key": frozen.secret_key}
+        properties |= {"s3.session-token": frozen.token} if frozen.token else {}
+    return properties

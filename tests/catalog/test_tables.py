@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyiceberg.exceptions import CommitFailedException
+
+from lookbook.catalog import tables
+from lookbook.catalog.schemas import PREDICTED_ATTRIBUTES, TABLES
+from lookbook.errors import PermanentError, RetryableError
+from lookbook.lineage.records import Dataset, TaskKey, recording
+from lookbook.settings import get_settings
+
+PREDICTIONS = "predictions.attributes"
+
+
+def predictions(drop_id: str, *product_ids: str, value: str = "Cotton") -> pa.Table:
+    rows = [
+        {"drop_id": drop_id, "product_id": product_id, "attribute": "Fabric", "value": value}
+        for product_id in product_ids
+    ]
+    return pa.Table.from_pylist(rows, schema=PREDICTED_ATTRIBUTES)
+
+
+def stored() -> list[tuple[str, str, str]]:
+    rows = tables.read(PREDICTIONS, columns=["drop_id", "product_id", "value"]).to_pylist()
+    return sorted((row["drop_id"], row["product_id"], row["value"]) for row in rows)
+
+
+@pytest.mark.usefixtures("aws_server")
+class TestOnASqlCatalogue:
+    def test_the_first_use_of_a_table_creates_it(self) -> None:
+        assert len(tables.read("catalog.products")) == 0
+        assert tables.open_catalog().table_exists("catalog.products")
+
+    def test_creating_the_tables_again_keeps_what_they_hold(self) -> None:
+        tables.replace(PREDICTIONS, predictions("2026-11-16", "1"), tables.equals("drop_id", "2026-11-16"))
+        assert tables.ensure_tables() == list(TABLES)
+        assert stored() == [("2026-11-16", "1", "Cotton")]
+
+    def test_the_catalogue_file_gets_its_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{tmp_path}/not/there/catalog.db")
+        get_settings.cache_clear()
+        tables.open_catalog()
+        assert (tmp_path / "not/there/catalog.db").exists()
+
+    def test_replacing_leaves_other_drops_alone(self) -> None:
+        for drop_id in ("2026-11-16", "2026-11-23"):
+            tables.replace(PREDICTIONS, predictions(drop_id, "1", "2"), tables.equals("drop_id", drop_id))
+        tables.replace(
+            PREDICTIONS, predictions("2026-11-16", "3", value="Silk"), tables.equals("drop_id", "2026-11-16")
+        )
+        assert stored() == [
+            ("2026-11-16", "3", "Silk"),
+            ("2026-11-23", "1", "Cotton"),
+            ("2026-11-23", "2", "Cotton"),
+        ]
+
+    def test_replacing_twice_leaves_what_once_leaves(self) -> None:
+        for _ in range(2):
+            tables.replace(PREDICTIONS, predictions("2026-11-16", "1"), tables.equals("drop_id", "2026-11-16"))
+        assert stored() == [("2026-11-16", "1", "Cotton")]
+
+    def test_an_older_snapshot_can_be_read(self) -> None:
+        by_drop = tables.equals("drop_id", "2026-11-16")
+        first = tables.replace(PREDICTIONS, predictions("2026-11-16", "1"), by_drop)
+        tables.replace(PREDICTIONS, predictions("2026-11-16", "1", value="Silk"), by_drop)
+        assert tables.read(PREDICTIONS, snapshot=first)["value"].to_pylist() == ["Cotton"]
+        assert tables.current_snapshot(PREDICTIONS) != first
+
+    def test_filters_take_any_characters(self) -> None:
+        hostile = "x' or 'a' == 'a"
+        tables.replace(PREDICTIONS, predictions("2026-11-16", "1", hostile), tables.equals("drop_id", "2026-11-16"))
+        found = tables.read(PREDICTIONS, tables.equals("product_id", hostile))
+        assert found["product_id"].to_pylist() == [hostile]
+
+    def test_writers_of_different_drops_at_once_all_land(self) -> None:
+        tables.ensure_tables()
+        drops = [f"2026-11-{day:02d}" for day in (2, 9, 16)]
+
+        def write(drop_id: str) -> str:
+            return tables.replace(PREDICTIONS, predictions(drop_id, "1"), tables.equals("drop_id", drop_id))
+
+        with ThreadPoolExecutor(len(drops)) as pool:
+            assert len(set(pool.map(write, drops))) == len(drops)
+        assert [drop_id for drop_id, _, _ in stored()] == drops
+
+    def test_reads_and_writes_are_lineage(self) -> None:
+        with recording(TaskKey("d", "r", "t")) as record:
+            version = tables.replace(
+                PREDICTIONS, predictions("2026-11-16", "1"), tables.equals("drop_id", "2026-11-16")
+            )
+            tables.read(PREDICTIONS)
+        assert record.outputs == [Dataset("table", PREDICTIONS, version)]
+        assert record.inputs == [Dataset("table", PREDICTIONS, version)]
+
+    def test_rows_without_a_column_are_refused_by_its_name(self) -> None:
+        with pytest.raises(PermanentError, match=r"lack columns \['attribute'\]"):
+            tables.replace(PREDICTIONS, predictions("d", "1").drop_columns("attribute"), tables.equals("drop_id", "d"))
+
+    def test_rows_without_a_required_value_are_refused(self) -> None:
+        rows = predictions("d", "1").set_column(1, "product_id", pa.array([None], pa.string()))
+        with pytest.raises(PermanentError, match=r"lack a value in \['product_id'\]"):
+            tables.replace(PREDICTIONS, rows, tables.equals("drop_id", "d"))
+
+    def test_rows_of_the_wrong_type_are_refused(self) -> None:
+        rows = predictions("d", "1").set_column(4, "probability", pa.array(["high"]))
+        with pytest.raises(PermanentError, match="do not have its types"):
+            tables.replace(PREDICTIONS, rows, tables.equals("drop_id", "d"))
+
+
+def test_an_unknown_table_is_named() -> None:
+    with pytest.raises(PermanentError, match=r"no table 'catalog.shoes'.*catalog.products"):
+        tables.read("catalog.shoes")
+
+
+def test_a_commit_that_is_overtaken_begins_anew() -> None:
+    attempts: list[int] = []
+
+    def commit() -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise CommitFailedException("overtaken")
+        return "done"
+
+    assert tables.committed("write", commit) == "done"
+
+
+def test_a_commit_that_is_always_overtaken_can_be_retried_later() -> None:
+    def commit() -> str:
+        raise CommitFailedException("overtaken")
+
+    with pytest.raises(RetryableError, match="Could not write t: other commits came first 3 times"):
+        tables.committed("write t", commit)
+
+
+@pytest.mark.usefixtures("aws_server")
+def test_glue_holds_the_tables_by_a_setting_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_CATALOG_TYPE", "glue")
+    get_settings.cache_clear()
+    tables.replace(PREDICTIONS, predictions("2026-11-16", "1"), tables.equals("drop_id", "2026-11-16"))
+    assert stored() == [("2026-11-16", "1", "Cotton")]
