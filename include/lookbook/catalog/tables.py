@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
-from pyiceberg.expressions import BooleanExpression, EqualTo, Reference
+from pyiceberg.expressions import BooleanExpression, EqualTo, In, Reference
 from pyiceberg.expressions.literals import literal
 from pyiceberg.table import Table
 from sqlalchemy.engine import make_url
@@ -75,6 +75,11 @@ def load(name: str) -> Table:
 def equals(column: str, value: str) -> BooleanExpression:
     """Return the filter for the rows whose ``column`` is ``value``, whatever characters it holds."""
     return EqualTo(term=Reference(column), value=literal(value))
+
+
+def one_of(column: str, values: Iterable[str]) -> BooleanExpression:
+    """Return the filter for the rows whose ``column`` is one of ``values``; of no value, it matches no row."""
+    return In(term=Reference(column), literals={literal(value) for value in values})
 
 
 def current_snapshot(name: str) -> str:

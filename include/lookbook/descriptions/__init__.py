@@ -1,1 +1,1 @@
-"""From facts to a published description: prompts, Bedrock, faithfulness, cost."""
+"""Facts, prompts, Bedrock, the faithfulness check, and publishing what passed it."""

@@ -1,0 +1,116 @@
+"""What a description may say of a product: facts, each with its source.
+
+The catalogue wins. The attribute model fills in what the catalogue doesn't state, where it is sure enough; where
+both speak and disagree, the difference is kept for the people who look after the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lookbook.descriptions.sanitising import fact_name, fact_value
+
+Source = Literal["catalogue", "model"]
+
+# Columns of catalog.products that are facts beside its attributes. The display name is not among them: it is free
+# text that often contradicts the row (docs/decisions/0201-what-is-a-fact.md).
+LEADING_COLUMNS = {"Article Type": "article_type", "Gender": "gender", "baseColour": "base_colour"}
+TRAILING_COLUMNS = {"Usage": "usage", "Season": "season", "Brand": "brand"}
+
+_NOT_STATED = {"", "na", "n/a", "none", "null", "nan", "undefined", "unknown", "other", "others", "-"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One attribute's value and who says so; ``probability`` is the model's, ``None`` for the catalogue."""
+
+    attribute: str
+    value: str
+    source: Source = "catalogue"
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The catalogue and the model disagree about one attribute."""
+
+    attribute: str
+    catalogue_value: str
+    model_value: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A product's facts in the order in which a prompt states them, and what the model sees otherwise."""
+
+    facts: tuple[Fact, ...]
+    differences: tuple[Difference, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return facts and differences as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Facts:
+        """Return the facts that :meth:`as_dict` stored."""
+        return cls(
+            tuple(Fact(**fact) for fact in stored["facts"]),
+            tuple(Difference(**difference) for difference in stored["differences"]),
+        )
+
+
+def merge(product: Mapping[str, Any], predictions: Iterable[Mapping[str, Any]], min_probability: float) -> Facts:
+    """Merge what the catalogue states and what the model answered into a product's facts.
+
+    Args:
+        product: a row of ``catalog.products``.
+        predictions: the product's rows of ``predictions.attributes`` (``attribute``, ``value``, ``probability``);
+            none when no model is in service.
+        min_probability: a less probable answer (0 to 1) is no fact. Differences are kept whatever the probability.
+    """
+    stated = _catalogue_facts(product)
+    filled, differences = [], []
+    for attribute, value, probability in _answers(predictions):
+        if attribute not in stated:
+            if probability >= min_probability:
+                filled.append(Fact(attribute, value, "model", probability))
+        elif stated[attribute].value.casefold() != value.casefold():
+            differences.append(Difference(attribute, stated[attribute].value, value, probability))
+    return Facts(_in_order([*stated.values(), *filled]), tuple(differences))
+
+
+def _catalogue_facts(product: Mapping[str, Any]) -> dict[str, Fact]:
+    columns = LEADING_COLUMNS | TRAILING_COLUMNS
+    named = {attribute: product.get(column) for attribute, column in columns.items()}
+    # Attributes come last: baseColour among them is the normalised one.
+    pairs = [*named.items(), *dict(product.get("attributes") or {}).items()]
+    facts = (Fact(fact_name(attribute), fact_value(value)) for attribute, value in pairs)
+    return {fact.attribute: fact for fact in facts if fact.attribute and _is_stated(fact.value)}
+
+
+def _answers(predictions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str, float]]:
+    for row in predictions:
+        attribute, value = fact_name(row["attribute"]), fact_value(row["value"])
+        if attribute and _is_stated(value):
+            yield attribute, value, float(row["probability"] or 0)
+
+
+def _is_stated(value: str) -> bool:
+    return value.casefold() not in _NOT_STATED
+
+
+def _in_order(facts: list[Fact]) -> tuple[Fact, ...]:
+    """Put what kind of thing it is first and its brand last; the attributes between go by name."""
+    leading, trailing = list(LEADING_COLUMNS), list(TRAILING_COLUMNS)
+
+    def place(fact: Fact) -> tuple[int, int, str]:
+        if fact.attribute in leading:
+            return 0, leading.index(fact.attribute), ""
+        if fact.attribute in trailing:
+            return 2, trailing.index(fact.attribute), ""
+        return 1, 0, fact.attribute
+
+    return tuple(sorted(facts, key=place))
