@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,12 @@ def split_uri(uri: str) -> tuple[str, str]:
     if not uri.startswith("s3://") or not bucket or not slash:
         raise PermanentError(f"{uri!r} is no S3 URI. Expected s3://<bucket>/<key>.")
     return bucket, key
+
+
+def key_part(text: str) -> str:
+    """Return ``text`` fit for one part of a key, still one to one: what had to be changed gets a checksum."""
+    safe = re.sub(r"[^A-Za-z0-9._=-]", "_", text)
+    return safe if safe == text else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def read_bytes(uri: str) -> bytes:

@@ -9,7 +9,6 @@ plans/<run>/results/<shard>.json their outcomes
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -136,13 +135,7 @@ def input_hash(product_id: str, facts: Facts, prompt: Prompt, text_model_id: str
 
 def root_of(run_key: str) -> str:
     """Return the S3 prefix of a run, without a slash at its end; ``run_key`` is Airflow's run id."""
-    return f"s3://{get_settings().bucket}/plans/{key_part(run_key)}"
-
-
-def key_part(text: str) -> str:
-    """Return ``text`` fit for one part of an S3 key, still one to one: what had to be changed gets a checksum."""
-    safe = re.sub(r"[^A-Za-z0-9._=-]", "_", text)
-    return safe if safe == text else f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"s3://{get_settings().bucket}/plans/{storage.key_part(run_key)}"
 
 
 def read_plan(uri: str) -> Plan:

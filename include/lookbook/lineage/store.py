@@ -1,0 +1,75 @@
+"""Where lineage records are kept: an object per task instance at once, ``lineage.runs`` when the run ends.
+
+Tasks run side by side and must not commit to a table side by side, so each leaves an object under a key of its own;
+:func:`collect` then commits all of a run's records at once. Clearing and collecting again replaces them.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.expressions import And
+
+from lookbook import storage
+from lookbook.catalog import tables
+from lookbook.catalog.schemas import RUNS
+from lookbook.lineage.records import LineageRecord, TaskKey
+from lookbook.settings import get_settings
+from lookbook.storage import key_part
+
+log = logging.getLogger(__name__)
+
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A run's records in ``lineage.runs``; ``snapshot`` is ``None`` when the run left no record."""
+
+    dag_id: str
+    run_id: str
+    records: int
+    snapshot: str | None
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def save(record: LineageRecord) -> storage.StoredObject:
+    """Store a finished record; a later try of the same task instance replaces it."""
+    return storage.write_json(record_uri(record.task), record.as_dict())
+
+
+def record_uri(task: TaskKey) -> str:
+    """Return where a task instance's record lies."""
+    return f"{run_uri(task.dag_id, task.run_id)}{key_part(task.task_id)}/{task.map_index}.json"
+
+
+def run_uri(dag_id: str, run_id: str) -> str:
+    """Return the prefix of a run's records."""
+    return f"s3://{get_settings().bucket}/lineage/{key_part(dag_id)}/{key_part(run_id)}/"
+
+
+def collect(dag_id: str, run_id: str) -> Collected:
+    """Commit all records of a run to ``lineage.runs`` in one go, in place of those collected before."""
+    uris = [stored.uri for stored in storage.list_objects(run_uri(dag_id, run_id))]
+    if not uris:
+        log.warning("Run %s of %s left no lineage record.", run_id, dag_id)
+        return Collected(dag_id, run_id, 0, None)
+    with ThreadPoolExecutor(_READERS) as pool:
+        rows = [_row(stored) for stored in pool.map(storage.read_json, uris)]
+    of_run = And(tables.equals("dag_id", dag_id), tables.equals("run_id", run_id))
+    snapshot = tables.replace("lineage.runs", pa.Table.from_pylist(rows, schema=RUNS), of_run)
+    return Collected(dag_id, run_id, len(rows), snapshot)
+
+
+def _row(stored: dict[str, Any]) -> dict[str, Any]:
+    times = {name: datetime.fromisoformat(stored[name]) for name in ("started_at", "finished_at")}
+    maps = {name: list(stored[name].items()) for name in ("counts", "details")}
+    return {**stored["task"], **times, **maps, "inputs": stored["inputs"], "outputs": stored["outputs"]}
