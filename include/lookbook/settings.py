@@ -57,10 +57,12 @@ class Settings(BaseSettings):
     article_types: tuple[str, ...] = Field(
         (), description="Article types to train on; empty means every type that has a trained attribute"
     )
+    min_answer_products: int = Field(3, ge=1, description="An answer that fewer products have is not trained")
     min_new_products: int = Field(
         50, ge=1, description="Retraining is skipped when fewer labelled products came since the model in service"
     )
     benchmark_share: float = Field(0.15, gt=0, lt=0.5, description="Share of pictures in the frozen benchmark")
+    validation_share: float = Field(0.1, gt=0, lt=0.5, description="Share of pictures that training watches itself on")
     split_salt: str = Field("v1", description="Version of the picture split; changing it reshuffles every side")
     gate_min_lift: float = Field(
         0.05, description="How far above majority answer and blind control a challenger's exact match must be"

@@ -1,0 +1,188 @@
+"""The training data set: question/answer pairs and their pictures in a few large objects, named by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lookbook import storage
+from lookbook.aws import client
+from lookbook.catalog import tables
+from lookbook.errors import PermanentError
+from lookbook.lineage import records
+from lookbook.progress import Progress
+from lookbook.settings import Settings, get_settings
+from lookbook.vqa.pairs import labelled_products, make_pairs
+from lookbook.vqa.questions import ATTRIBUTES, QUESTIONS, parse_answer
+from lookbook.vqa.split import SIDES, check_sides
+
+log = logging.getLogger(__name__)
+
+_ID_LENGTH = 16
+_PICTURE_READERS = 8
+_PICTURES_AHEAD = 64  # read at once and held in memory until they are in the tar
+_PAIR_FILE_COLUMNS = ["product_id", "picture", "attribute", "question", "answer"]
+
+
+@dataclass(frozen=True)
+class DatasetRef:
+    """A data set in S3: its prefix, its id and, by side, how many pairs, pictures and products it has."""
+
+    uri: str
+    dataset_id: str
+    counts: dict[str, dict[str, int]]
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values; ``DatasetRef(**reference)`` restores it."""
+        return asdict(self)
+
+
+def build_dataset() -> DatasetRef:
+    """Build the data set of the catalogue as it is published now.
+
+    Its id is a function of pairs, pictures and split: an unchanged catalogue gives the same data set and writes
+    nothing. ``dataset.json`` is written last, so where it is, everything is.
+
+    Raises:
+        EmptySplitError: too few labelled products for a training, a validation and a benchmark side.
+        PermanentError: a picture is no longer what was published.
+    """
+    settings, snapshot = get_settings(), tables.current_snapshot("catalog.products")
+    pairs = make_pairs(labelled_products(settings.article_types, snapshot), settings)
+    check_sides(pc.unique(pairs["side"]).to_pylist())
+    dataset_id = _content_id(pairs, settings.split_salt)
+    stored = storage.find(f"{dataset_uri(dataset_id)}dataset.json")
+    if stored is not None:
+        log.info("Data set %s is there already: the catalogue's pairs have not changed.", dataset_id)
+    return _reported(stored or _write(dataset_id, pairs, _describe(dataset_id, pairs, snapshot, settings)))
+
+
+def dataset_uri(dataset_id: str) -> str:
+    """Return the S3 prefix of a data set, with a slash at its end."""
+    return f"s3://{get_settings().bucket}/training/datasets/{dataset_id}/"
+
+
+def product_ids(dataset_id: str) -> set[str]:
+    """Return the products that a data set has pairs of."""
+    rows = tables.read("training.vqa_pairs", tables.equals("dataset_id", dataset_id), ["product_id"])
+    return set(rows["product_id"].to_pylist())
+
+
+def _content_id(pairs: pa.Table, salt: str) -> str:
+    digest = hashlib.sha256(salt.encode())
+    columns = ("product_id", "picture_sha256", "question", "answer", "side")
+    for row in zip(*(pairs[column].to_pylist() for column in columns), strict=True):
+        digest.update("\x1f".join(row).encode() + b"\x1e")
+    return digest.hexdigest()[:_ID_LENGTH]
+
+
+def _describe(dataset_id: str, pairs: pa.Table, snapshot: str, settings: Settings) -> dict[str, Any]:
+    vocabulary = _vocabulary(pairs)
+    return {
+        "dataset_id": dataset_id,
+        "attributes": [attribute for attribute in ATTRIBUTES if attribute in vocabulary],
+        "questions": {attribute: QUESTIONS[attribute] for attribute in vocabulary},
+        "vocabulary": vocabulary,
+        "counts": {side: _counts(_side(pairs, side)) for side in SIDES},
+        "split_salt": settings.split_salt,
+        "products_snapshot": snapshot,
+    }
+
+
+def _vocabulary(pairs: pa.Table) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for text in sorted(pc.unique(pairs["answer"]).to_pylist()):
+        attribute, value = parse_answer(text)
+        values.setdefault(attribute, []).append(value)
+    return values
+
+
+def _counts(side: pa.Table) -> dict[str, int]:
+    pictures, products = (pc.count_distinct(side[column]).as_py() for column in ("picture_sha256", "product_id"))
+    return {"pairs": len(side), "pictures": pictures, "products": products}
+
+
+def _side(pairs: pa.Table, side: str) -> pa.Table:
+    return pairs.filter(pc.equal(pairs["side"], side))
+
+
+def _write(dataset_id: str, pairs: pa.Table, description: dict[str, Any]) -> storage.StoredObject:
+    uri = dataset_uri(dataset_id)
+    for side in SIDES:
+        of_side = _side(pairs, side)
+        records.writes_object(_write_pairs(f"{uri}{side}/pairs.parquet", of_side))
+        records.writes_object(_write_pictures(f"{uri}{side}/pictures-00000.tar", of_side, side))
+    ids = pa.array([dataset_id] * len(pairs), pa.string())
+    rows = pairs.add_column(0, "dataset_id", ids)
+    tables.replace("training.vqa_pairs", rows, tables.equals("dataset_id", dataset_id))
+    return storage.write_json(f"{uri}dataset.json", description)
+
+
+def _write_pairs(uri: str, pairs: pa.Table) -> storage.StoredObject:
+    files = pc.binary_join_element_wise(pairs["picture_sha256"], ".jpg", "")
+    sink = io.BytesIO()
+    pq.write_table(pairs.append_column("picture", files).select(_PAIR_FILE_COLUMNS), sink)
+    return storage.write_bytes(uri, sink.getvalue(), "application/vnd.apache.parquet")
+
+
+def _write_pictures(uri: str, pairs: pa.Table, side: str) -> storage.StoredObject:
+    """Write each picture of ``pairs`` once into one tar; memory stays bounded whatever their number."""
+    uris = zip(pairs["picture_sha256"].to_pylist(), pairs["picture_uri"].to_pylist(), strict=True)
+    unique = list(dict(sorted(uris)).items())
+    with tempfile.TemporaryFile() as spool:
+        _fill_tar(spool, unique, Progress(log, f"Pictures of the {side} side", len(unique)))
+        return _upload(uri, spool)
+
+
+def _fill_tar(spool: IO[bytes], pictures: Sequence[tuple[str, str]], progress: Progress) -> None:
+    with tarfile.open(fileobj=spool, mode="w") as tar:
+        for sha256, content in _read_pictures(pictures):
+            member = tarfile.TarInfo(f"{sha256}.jpg")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+            progress.advance()
+
+
+def _read_pictures(pictures: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    with ThreadPoolExecutor(_PICTURE_READERS) as readers:
+        for start in range(0, len(pictures), _PICTURES_AHEAD):
+            yield from readers.map(_read_picture, pictures[start : start + _PICTURES_AHEAD])
+
+
+def _read_picture(picture: tuple[str, str]) -> tuple[str, bytes]:
+    sha256, uri = picture
+    content = storage.read_bytes(uri)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise PermanentError(
+            f"{uri} is no longer the picture that was published ({sha256[:12]}…). Ingest its drop anew."
+        )
+    return sha256, content
+
+
+def _upload(uri: str, spool: IO[bytes]) -> storage.StoredObject:
+    bucket, key = storage.split_uri(uri)
+    spool.seek(0)
+    client("s3").upload_fileobj(spool, bucket, key)
+    head = client("s3").head_object(Bucket=bucket, Key=key)
+    return storage.StoredObject(uri, head["ETag"].strip('"'), head["ContentLength"])
+
+
+def _reported(stored: storage.StoredObject) -> DatasetRef:
+    description = storage.read_json(stored.uri)
+    uri = stored.uri.removesuffix("dataset.json")
+    dataset = DatasetRef(uri, description["dataset_id"], description["counts"])
+    records.writes_object(stored)
+    records.counts(**{f"{side}_pairs": numbers["pairs"] for side, numbers in dataset.counts.items()})
+    log.info("Data set %s: %s", dataset.dataset_id, dataset.counts)
+    return dataset
