@@ -11,8 +11,11 @@ from botocore.config import Config
 
 from lookbook.settings import get_settings
 
-# Standard mode retries throttles and connection faults; three attempts keep a dead endpoint from hanging a task.
-CLIENT_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=60)
+# Standard mode retries throttles and connection faults; three attempts keep a dead endpoint from hanging a task. As
+# many connections as LOOKBOOK_READ_CONCURRENCY allows threads: a smaller pool opens and drops one per request.
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=60, max_pool_connections=64
+)
 
 
 @lru_cache(maxsize=16)

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
         0.2, ge=0, le=1, description="A drop with a larger share of quarantined rows is refused whole"
     )
     max_picture_pixels: int = Field(50_000_000, gt=0, description="A picture with more pixels is not decoded")
+    read_concurrency: int = Field(16, ge=1, le=64, description="Files of a drop in flight to or from S3 at a time")
 
     # Training
     training_image_uri: str = Field("lookbook-training:local", description="Image of training, evaluation and serving")

@@ -46,6 +46,8 @@ CANDIDATES = pa.schema(
     + [
         pa.field("row_problem", pa.string()),  # reason code, null when the line could be read
         pa.field("picture_problem", pa.string()),  # reason code, null when the picture can be used
+        pa.field("styles_problem", pa.string()),  # reason code, null when the JSON was read; never rejects a row
+        pa.field("problem_detail", pa.string()),  # what was found, for people
         pa.field("repairs", pa.list_(pa.string())),  # what was mended in the line, e.g. "stray_comma"
     ]
 )

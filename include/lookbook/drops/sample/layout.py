@@ -7,11 +7,8 @@ products; the first five make a row unusable, about one in twenty altogether.
 from __future__ import annotations
 
 import io
-import logging
 import shutil
-import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,12 +17,12 @@ import numpy as np
 import orjson
 from PIL import Image
 
+from lookbook.drops.lines import COLUMNS
+from lookbook.drops.progress import Progress
 from lookbook.drops.sample.drawing import draw
 from lookbook.drops.sample.garments import COLOURS
-from lookbook.drops.sample.products import COLUMNS, Product, make_product, picture_link, styles_json
+from lookbook.drops.sample.products import Product, make_product, picture_link, styles_json
 from lookbook.errors import PermanentError
-
-logger = logging.getLogger(__name__)
 
 MAX_PRODUCTS = 100_000
 # Shares of the rows, in the order in which products are dealt out.
@@ -49,7 +46,6 @@ QUIRKS = {
     "name_contradicts_colour": 0.01,
 }
 _ALWAYS_FROM = 100  # products from which on each quirk appears
-_PROGRESS_S = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -85,11 +81,13 @@ def write_drop(directory: Path, monday: date, products: int, seed: int = 0, *, p
         (partial / folder).mkdir(parents=True)
     plan = _Plan({} if plain else _deal_quirks(products, np.random.default_rng([seed, monday.toordinal(), products])))
     lines, links = [",".join(COLUMNS)], ["filename,link"]
-    for position in _with_progress(products):
+    progress = Progress("drawing products", products)
+    for position in range(products):
         rng = np.random.default_rng([seed, monday.toordinal(), position])
         product = make_product(_product_id(monday, position), monday, rng, plain=plain)
         lines.append(_write_product(partial, product, monday, plan, position, rng, lines[-1]))
         links.append(f"{product.row['id']}.jpg,{picture_link(product, monday)}")
+        progress.step()
     (partial / "styles.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (partial / "images.csv").write_text("\n".join(links) + "\n", encoding="utf-8")
     (partial / "_SUCCESS").touch()
@@ -121,16 +119,6 @@ def _deal_quirks(products: int, rng: np.random.Generator) -> dict[int, str]:
         for quirk, share in QUIRKS.items()
         for _, position in zip(range(max(least, round(share * products))), free, strict=False)
     }
-
-
-def _with_progress(products: int) -> Iterator[int]:
-    started = said = time.monotonic()
-    for position in range(products):
-        yield position
-        if (now := time.monotonic()) - said > _PROGRESS_S:
-            said, rate = now, (position + 1) / (now - started)
-            left = (products - position - 1) / rate
-            logger.info("drew %d of %d products, %.0f/s, %.0f s left", position + 1, products, rate, left)
 
 
 def _write_product(

@@ -9,21 +9,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from lookbook.drops.lines import COLUMNS
 from lookbook.drops.sample import texts
 from lookbook.drops.sample.garments import Garment, random_garment
 
-COLUMNS = (
-    "id",
-    "gender",
-    "masterCategory",
-    "subCategory",
-    "articleType",
-    "baseColour",
-    "season",
-    "year",
-    "usage",
-    "productDisplayName",
-)
 COVERAGE = 0.8  # share of a garment's attributes that its JSON states
 # What some sellers write instead; the platform's vocabulary leads them back.
 SYNONYMS = {

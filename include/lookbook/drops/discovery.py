@@ -1,0 +1,135 @@
+"""Find a drop in S3, check that it is one, and take its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from lookbook import storage
+from lookbook.aws import client
+from lookbook.drops import lines
+from lookbook.errors import PermanentError, RetryableError
+from lookbook.lineage import records
+from lookbook.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_FORMAT = 1
+_HEAD_BYTES = 65_536  # enough for the header and a row
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A drop that is there and complete; nothing of it but the head of ``styles.csv`` has been read."""
+
+    drop_id: str  # its week's Monday, e.g. 2026-11-16
+    uri: str  # s3://<bucket>/drops/<drop_id>/
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values; ``Drop(**reference)`` restores it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Where a drop's manifest lies, and what it says in short."""
+
+    uri: str
+    drop_id: str
+    fingerprint: str  # 16 hexadecimal digits; equal for equal files
+    rows: int
+    files: int
+    bytes: int
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values; ``Manifest(**reference)`` restores it."""
+        return asdict(self)
+
+
+def drop_uri(drop_id: str) -> str:
+    """Return where a drop lies.
+
+    Raises:
+        PermanentError: ``drop_id`` is no Monday in ISO form.
+    """
+    try:
+        monday = date.fromisoformat(drop_id)
+    except ValueError:
+        monday = None
+    if monday is None or monday.isoformat() != drop_id or monday.weekday() != 0:
+        raise PermanentError(f"{drop_id!r} names no drop. A drop is named by the Monday of its week, e.g. 2026-11-16.")
+    return f"s3://{get_settings().bucket}/drops/{drop_id}/"
+
+
+def discover(drop_id: str) -> Drop:
+    """Check that a drop is there, is complete, has the ten columns, a row and pictures.
+
+    Raises:
+        PermanentError: it is not there or is no drop; the message names the file and what was expected.
+        RetryableError: it has no ``_SUCCESS`` yet.
+    """
+    uri = drop_uri(drop_id)
+    if not _holds_anything(uri):
+        raise PermanentError(f"There is no drop {drop_id}: nothing lies under {uri}. Upload it first.")
+    _check_styles_csv(f"{uri}styles.csv")
+    if not _holds_anything(f"{uri}images/"):
+        raise PermanentError(f"{uri} is no drop: it holds no pictures; expected images/<id>.jpg beside styles.csv.")
+    if storage.find(f"{uri}_SUCCESS") is None:
+        raise RetryableError(
+            f"{uri} is not complete: it has no _SUCCESS. Whoever uploads a drop writes that empty object last."
+        )
+    logger.info("found drop %s at %s", drop_id, uri)
+    return Drop(drop_id, uri)
+
+
+def _holds_anything(prefix_uri: str) -> bool:
+    bucket, prefix = storage.split_uri(prefix_uri)
+    answer = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    return bool(answer["KeyCount"])
+
+
+def _check_styles_csv(uri: str) -> None:
+    stored = storage.find(uri)
+    if stored is None:
+        raise PermanentError(f"{uri.removesuffix('styles.csv')} is no drop: it has no styles.csv.")
+    if stored.size == 0:
+        raise PermanentError(f"{uri} is empty; expected the ten columns and at least one row (docs/data-contract.md).")
+    bucket, key = storage.split_uri(uri)
+    answer = client("s3").get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{_HEAD_BYTES - 1}")
+    head: bytes = answer["Body"].read()
+    lines.check_header(head, uri)
+    if next(lines.read_rows(head), None) is None:
+        raise PermanentError(f"{uri} has no rows: found the header alone, expected at least one product below it.")
+
+
+def fingerprint(drop: Drop) -> Manifest:
+    """Write the drop's manifest, which names every file with size and ETag, and return where it lies.
+
+    Two drops with equal files have equal fingerprints; ``_SUCCESS`` does not count.
+    """
+    files = {stored.uri.removeprefix(drop.uri): stored for stored in storage.list_objects(drop.uri)}
+    files.pop("_SUCCESS", None)
+    styles_csv = storage.read_bytes(f"{drop.uri}styles.csv")
+    rows = sum(1 for _ in lines.read_rows(styles_csv))
+    versions = {name: [stored.size, stored.etag] for name, stored in files.items()}
+    listing = "".join(f"{name}\n{size}\n{etag}\n" for name, (size, etag) in sorted(versions.items()))
+    digest = hashlib.sha256(listing.encode()).hexdigest()[:16]
+    content = {
+        "format": MANIFEST_FORMAT,
+        "drop_id": drop.drop_id,
+        "drop_uri": drop.uri,
+        "fingerprint": digest,
+        "rows": rows,
+        "styles_csv_sha256": hashlib.sha256(styles_csv).hexdigest(),
+        "files": versions,
+    }
+    stored = storage.write_json(f"s3://{get_settings().bucket}/staging/{drop.drop_id}/{digest}/manifest.json", content)
+    size = sum(item.size for item in files.values())
+    records.reads("prefix", drop.uri, digest)
+    records.writes_object(stored)
+    records.counts(rows=rows, files=len(files), bytes=size)
+    logger.info("drop %s: %d rows, %d files, %d bytes, fingerprint %s", drop.drop_id, rows, len(files), size, digest)
+    return Manifest(stored.uri, drop.drop_id, digest, rows, len(files), size)

@@ -1,0 +1,60 @@
+"""Look at a picture's bytes once: can it be used, what is its checksum, what does it resemble."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import imagehash
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+# A perceptual hash looks at 32×32 grey values; a JPEG need not be decoded larger than this for it.
+_HASHED_SIDE = 128
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture is, or the reason code why it cannot be used."""
+
+    sha256: str | None = None
+    phash: str | None = None  # 64 bits, 16 hexadecimal digits
+    width: int | None = None  # pixels
+    height: int | None = None
+    problem: str | None = None
+    detail: str | None = None
+
+
+def inspect(content: bytes, max_pixels: int) -> Picture:
+    """Check and hash a picture; one of more than ``max_pixels`` is not decoded.
+
+    A picture that cannot be used comes back with ``problem`` and never as an exception, whatever its bytes are.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return _decoded(image, sha256, max_pixels)
+    except Image.DecompressionBombError as error:
+        return Picture(sha256, problem="picture_too_large", detail=str(error))
+    except Exception as error:
+        # Pillow's decoders raise whatever damaged bytes lead them to (OSError, SyntaxError, struct.error, …).
+        return Picture(sha256, problem="picture_unreadable", detail=_reason(error, content))
+
+
+def _decoded(image: Image.Image, sha256: str, max_pixels: int) -> Picture:
+    width, height = image.size
+    if width * height > max_pixels:
+        detail = f"{width}×{height} pixels, at most {max_pixels} are decoded"
+        return Picture(sha256, width=width, height=height, problem="picture_too_large", detail=detail)
+    image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))
+    image.load()
+    return Picture(sha256, str(imagehash.phash(image)), width, height)
+
+
+def _reason(error: Exception, content: bytes) -> str:
+    if not content:
+        return "empty file"
+    if isinstance(error, UnidentifiedImageError):
+        return f"no {', '.join(FORMATS)} picture; begins with {content[:12]!r}"
+    return f"{type(error).__name__}: {error}"[:200]
