@@ -22,7 +22,7 @@ from airflow.sdk import CronPartitionTimetable, Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
-from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
+from lookbook_airflow.lineage import collect_lineage, required_drop, traced_task
 
 
 @dag(
@@ -49,14 +49,14 @@ def ingest_drop():
         """Find the drop and check that it is one: its files, its columns, at least one row."""
         from lookbook.drops import discovery
 
-        return discovery.discover(drop_of(context)).reference()
+        return discovery.discover(required_drop(context)).reference()
 
     @traced_task
     def fingerprint(drop: dict) -> dict:
         """List every file with size and checksum: the manifest that names this state of the drop."""
-        from lookbook.drops import fingerprinting
+        from lookbook.drops import discovery
 
-        return fingerprinting.fingerprint(drop["drop_id"]).reference()
+        return discovery.fingerprint(discovery.Drop(**drop)).reference()
 
     @traced_task(execution_timeout=timedelta(hours=2))
     def read(manifest: dict) -> dict:

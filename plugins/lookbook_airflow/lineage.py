@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
 
+from lookbook.errors import PermanentError
 from lookbook.lineage.records import LineageRecord, TaskKey, recording
 
 if TYPE_CHECKING:
@@ -25,6 +26,19 @@ LINEAGE_KEY = "lineage"
 def drop_of(context: Context) -> str | None:
     """Return the drop a run is about: its partition key, else its *Drop* parameter, else ``None``."""
     return context["dag_run"].partition_key or context["params"].get("drop") or None
+
+
+def required_drop(context: Context) -> str:
+    """Return the drop a run is about.
+
+    Raises:
+        PermanentError: the run has neither a partition key nor a *Drop* parameter.
+    """
+    if drop := drop_of(context):
+        return drop
+    raise PermanentError(
+        f"Run {context['run_id']} names no drop: give it a partition key, or the parameter Drop, e.g. 2026-11-16."
+    )
 
 
 def task_key(context: Context) -> TaskKey:
