@@ -1,0 +1,71 @@
+"""Requests and tokens a minute, refused above the quota as Bedrock refuses them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from local_aws.errors import AwsError
+from local_aws.settings import Quota
+
+
+class Bucket:
+    """An amount that refills evenly to its capacity in a minute."""
+
+    def __init__(self, capacity: float, clock: Callable[[], float]) -> None:
+        self._capacity, self._clock = capacity, clock
+        self._level, self._at = capacity, clock()
+
+    def has(self, amount: float) -> bool:
+        """Say whether ``amount`` could be taken now; more than a minute's worth never can."""
+        now = self._clock()
+        self._level = min(self._capacity, self._level + (now - self._at) * self._capacity / 60)
+        self._at = now
+        return self._level >= amount
+
+    def take(self, amount: float) -> None:
+        """Take an amount; a negative one is given back."""
+        self._level = min(self._capacity, self._level - amount)
+
+
+class Quotas:
+    """The quotas of every model; ``*`` is the one for models without their own.
+
+    A request reserves its input and ``max_tokens``; what of the latter wasn't used is given back, as on Bedrock.
+    """
+
+    def __init__(self, quotas: Mapping[str, Quota], clock: Callable[[], float] = time.monotonic) -> None:
+        self._quotas, self._clock = quotas, clock
+        self._requests: dict[str, Bucket] = {}
+        self._tokens: dict[str, Bucket] = {}
+
+    def reserve(self, model: str, tokens: int) -> None:
+        """Count a request and its tokens.
+
+        Raises:
+            AwsError: ThrottlingException; nothing was counted.
+        """
+        quota = self._quotas.get(model) or self._quotas.get("*") or Quota()
+        requests = self._bucket(self._requests, model, quota.requests_per_minute)
+        amount = self._bucket(self._tokens, model, quota.tokens_per_minute)
+        if requests and not requests.has(1):
+            raise _throttled("requests")
+        if amount and not amount.has(tokens):
+            raise _throttled("tokens")
+        for bucket, taken in ((requests, 1), (amount, tokens)):
+            if bucket:
+                bucket.take(taken)
+
+    def give_back(self, model: str, tokens: int) -> None:
+        """Return reserved tokens that weren't used."""
+        if model in self._tokens:
+            self._tokens[model].take(-tokens)
+
+    def _bucket(self, buckets: dict[str, Bucket], model: str, capacity: float | None) -> Bucket | None:
+        if capacity is None:
+            return None
+        return buckets.setdefault(model, Bucket(capacity, self._clock))
+
+
+def _throttled(what: str) -> AwsError:
+    return AwsError("ThrottlingException", f"Too many {what}, please wait before trying again.", status=429)
