@@ -1,0 +1,128 @@
+# `make help` lists the commands. Needs Python 3.11 or 3.12, git and the package registry; nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.8
+STATE ?= .lookbook
+AIRFLOW_PORT ?= 8080
+AWS_PORT ?= 4566
+DROP ?=
+LIMIT ?=
+DATE ?=
+PRODUCT ?=
+NAME ?=
+DATA ?=
+FORCE ?=
+
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+
+ORCHESTRATOR := .venv/.made
+TRAINING := .venv-training/.made
+BIN := .venv/bin
+RUN := PYTHONPATH=include:plugins:. $(BIN)/python
+LAPTOP := $(RUN) -m laptop --state "$(STATE)" --airflow-port $(AIRFLOW_PORT) --aws-port $(AWS_PORT)
+DROP_OPTIONS := $(if $(DROP),--drop "$(DROP)") $(if $(LIMIT),--limit $(LIMIT)) $(if $(DATE),--date $(DATE))
+
+##@ The demo
+
+.PHONY: demo
+demo: setup ## Set up everything and run drop → model → descriptions; DROP=<directory> LIMIT=<rows> for real data
+	@$(LAPTOP) demo $(DROP_OPTIONS)
+
+.PHONY: down
+down: ## Stop everything that demo or up started
+	@if [ -x $(BIN)/python ]; then $(LAPTOP) down; else echo "Nothing is set up, so nothing runs."; fi
+
+##@ Step by step
+
+.PHONY: up
+up: setup ## Start local AWS and Airflow, and leave them running
+	@$(LAPTOP) up
+
+.PHONY: status
+status: $(ORCHESTRATOR) ## Show what runs, its health and memory, and where to log in
+	@$(LAPTOP) status
+
+.PHONY: ingest
+ingest: $(ORCHESTRATOR) ## Put a drop into S3 and ingest it; DROP=<directory> LIMIT=<rows> DATE=<Monday>
+	@$(LAPTOP) ingest $(DROP_OPTIONS)
+
+.PHONY: retrain
+retrain: $(ORCHESTRATOR) ## Train a model, compare it and put it in service if it is better; FORCE=1 without new products
+	@$(LAPTOP) retrain $(if $(FORCE),--force)
+
+.PHONY: describe
+describe: $(ORCHESTRATOR) ## Describe the products of a drop; DATE=<Monday>, by default the latest
+	@$(LAPTOP) describe $(if $(DATE),--date $(DATE))
+
+.PHONY: lineage
+lineage: $(ORCHESTRATOR) ## Print where a product's description comes from; PRODUCT=<id>
+	@if [ -z "$(PRODUCT)" ]; then echo "Which product? make lineage PRODUCT=<id>" >&2; exit 2; fi
+	@$(LAPTOP) run -- python -m lookbook.lineage "$(PRODUCT)"
+
+.PHONY: local-aws
+local-aws: setup ## Run only local AWS, in the foreground, and print what to export for any AWS client
+	@$(LAPTOP) local-aws
+
+##@ Development
+
+.PHONY: setup
+setup: ## Make both environments (.venv, .venv-training); instant when they are there
+	@$(MAKE) --no-print-directory --jobs 2 $(ORCHESTRATOR) $(TRAINING)
+
+.PHONY: test
+test: setup lint ## Run every check; ends with pytest's summary
+	@PYTHONPATH= .venv-training/bin/python -m pytest tests/training_image
+	@$(BIN)/python -m pytest --ignore tests/training_image
+
+.PHONY: lint
+lint: $(ORCHESTRATOR) ## Check style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: setup ## Measure against the goals; NAME=<benchmark> for one, DATA=<directory> for real data
+	@$(RUN) -m benchmarks $(if $(NAME),--name $(NAME)) $(if $(DATA),--data "$(DATA)")
+
+.PHONY: requirements
+requirements: .uv/.made ## Compile requirements.txt from pyproject.toml and uv.lock
+	@.uv/bin/uv lock --quiet
+	@.uv/bin/uv export --quiet --frozen --no-dev --extra cluster --no-hashes --no-annotate --no-header \
+	  --format requirements-txt --output-file requirements.txt
+	@echo "Wrote requirements.txt"
+
+.PHONY: clean
+clean: down ## Stop everything and delete what it kept: tables, models, runs, logs (the environments stay)
+	rm -rf "$(STATE)"
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- environments ----
+
+.uv/.made: Makefile
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Lookbook needs Python 3.11 or 3.12; found: $(PYTHON). Choose one: make PYTHON=<path>" >&2; exit 1; }
+	@"$(PYTHON)" -m venv .uv || \
+	  { echo "$(PYTHON) can't make virtual environments; on Debian or Ubuntu install python3-venv." >&2; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(ORCHESTRATOR): pyproject.toml uv.lock | .uv/.made
+	@echo "Making the orchestrator's environment (.venv) …"
+	@.uv/bin/uv sync --quiet --frozen --python "$(PYTHON)"
+	@touch $@
+
+$(TRAINING): training_image/requirements.txt include/laptop/training_environment.py | .uv/.made
+	@echo "Making the training image's environment (.venv-training), CPU only …"
+	@"$(PYTHON)" -m venv .venv-training
+	@PYTHONPATH=include .venv-training/bin/python -m laptop.training_environment training_image/requirements.txt
+	@touch $@
