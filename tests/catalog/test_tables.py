@@ -76,6 +76,12 @@ class TestOnASqlCatalogue:
         found = tables.read(PREDICTIONS, tables.equals("product_id", hostile))
         assert found["product_id"].to_pylist() == [hostile]
 
+    @pytest.mark.parametrize(("wanted", "found"), [(["1", "3"], ["1", "3"]), (["2"], ["2"]), ([], [])])
+    def test_rows_can_be_asked_for_by_a_set_of_values(self, wanted: list[str], found: list[str]) -> None:
+        tables.replace(PREDICTIONS, predictions("2026-11-16", "1", "2", "3"), tables.equals("drop_id", "2026-11-16"))
+        rows = tables.read(PREDICTIONS, tables.one_of("product_id", wanted))
+        assert sorted(rows["product_id"].to_pylist()) == found
+
     def test_writers_of_different_drops_at_once_all_land(self) -> None:
         tables.ensure_tables()
         drops = [f"2026-11-{day:02d}" for day in (2, 9, 16)]
