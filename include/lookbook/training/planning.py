@@ -1,0 +1,55 @@
+"""Whether it is worth training again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lookbook.catalog import tables
+from lookbook.lineage import records
+from lookbook.settings import get_settings
+from lookbook.training import registry
+from lookbook.vqa import datasets
+from lookbook.vqa.pairs import labelled_products
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to train, why in words, and how many labelled products the model in service has not seen."""
+
+    passed: bool
+    reason: str
+    new_products: int
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def enough_new_products(force: bool = False) -> Decision:
+    """Decide whether enough labelled products came since the data set of the model in service.
+
+    Args:
+        force: train whatever came; the reason says so.
+    """
+    settings = get_settings()
+    products = labelled_products(settings.article_types, tables.current_snapshot("catalog.products"))
+    champion = registry.champion()
+    seen = datasets.product_ids(champion.dataset_id) if champion else set()
+    new = len({product.product_id for product in products} - seen)
+    needed = settings.min_new_products if champion else 1
+    since = f"since model {champion.version}" if champion else "and no model is in service"
+    decision = _decide(f"{new} new labelled products {since}, {needed} needed", new, needed, force)
+    records.details(training=decision.reason)
+    records.counts(new_products=new)
+    log.info("%s: %s", "Training" if decision.passed else "Not training", decision.reason)
+    return decision
+
+
+def _decide(reason: str, new: int, needed: int, force: bool) -> Decision:
+    if force and new < needed:
+        return Decision(True, f"{reason}; forced", new)
+    return Decision(new >= needed, reason, new)

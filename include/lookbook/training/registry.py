@@ -1,0 +1,147 @@
+"""The model registry: packages of trained models, which of them is approved, and which one is in service."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lookbook import storage
+from lookbook.aws import client
+from lookbook.lineage import records
+from lookbook.settings import get_settings
+from lookbook.training import evaluation, gating
+
+log = logging.getLogger(__name__)
+
+# Every model that Lookbook deploys carries the ARN of its package, so that what serves leads back to the registry.
+PACKAGE_VARIABLE = "LOOKBOOK_MODEL_PACKAGE_ARN"
+VERSION_VARIABLE = "LOOKBOOK_MODEL_VERSION"
+
+_SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in service."""
+
+    version: str
+    package_arn: str
+    model_name: str
+    model_data: str
+    dataset_id: str
+    endpoint_config: str
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A package that was approved, and its version."""
+
+    package_arn: str
+    version: str
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``SageMakerRegisterModelVersionOperator`` for a challenger that passed the gate.
+
+    Args:
+        dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
+        training: the training task's result: ``job_name``, ``job_arn``, ``model_data``.
+        evaluated: the evaluation task's result, of which the gate has kept report and decision.
+    """
+    settings = get_settings()
+    figures = storage.read_json(gating.decision_uri(evaluated["model_data"]))["figures"]
+    return {
+        "image_uri": settings.training_image_uri,
+        "model_url": training["model_data"],
+        "package_group_name": settings.model_package_group,
+        "extras": {
+            "ModelPackageDescription": f"BLIP-2 LoRA on data set {dataset['dataset_id']} ({training['job_name']})",
+            "InferenceSpecification": _inference(settings.training_image_uri, training["model_data"]),
+            "ModelMetrics": _metrics(evaluation.report_uri(evaluated["model_data"])),
+            "MetadataProperties": {"GeneratedBy": training["job_arn"]},
+            "CustomerMetadataProperties": {
+                "dataset_id": dataset["dataset_id"],
+                "training_job": training["job_name"],
+                "evaluation_job": evaluated["job_name"],
+                **{f"exact_match_{name}": f"{value:.4f}" for name, value in figures.items()},
+            },
+            # The same artefact is the same package, however often it is registered.
+            "ClientToken": hashlib.sha256(training["model_data"].encode()).hexdigest()[:32],
+        },
+    }
+
+
+def describe(package_arn: str) -> dict[str, Any]:
+    """Return a package as SageMaker describes it."""
+    package: dict[str, Any] = client("sagemaker").describe_model_package(ModelPackageName=package_arn)
+    return package
+
+
+def approve(package_arn: str) -> Approved:
+    """Mark a package as approved: from here on its model is the champion. Approving it twice changes nothing."""
+    client("sagemaker").update_model_package(
+        ModelPackageArn=package_arn,
+        ModelApprovalStatus="Approved",
+        ApprovalDescription="Passed the gate, is in service and answers with its own version.",
+    )
+    records.writes("model_package", get_settings().model_package_group, package_arn)
+    log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
+    return Approved(package_arn, version_of(package_arn))
+
+
+def version_of(package_arn: str) -> str:
+    """Return the version that people and the endpoint call a package by: ``v3``."""
+    return f"v{package_arn.rpartition('/')[2]}"
+
+
+def champion() -> Champion | None:
+    """Return the model in service, followed from the endpoint to its package; ``None`` where nothing serves."""
+    endpoint = _endpoint(get_settings().endpoint_name)
+    if endpoint is None or endpoint["EndpointStatus"] not in _SERVING:
+        return None
+    sagemaker = client("sagemaker")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    package_arn = model["PrimaryContainer"]["Environment"][PACKAGE_VARIABLE]
+    return Champion(
+        version=model["PrimaryContainer"]["Environment"][VERSION_VARIABLE],
+        package_arn=package_arn,
+        model_name=model["ModelName"],
+        model_data=model["PrimaryContainer"]["ModelDataUrl"],
+        dataset_id=describe(package_arn)["CustomerMetadataProperties"]["dataset_id"],
+        endpoint_config=endpoint["EndpointConfigName"],
+    )
+
+
+def _inference(image_uri: str, model_data: str) -> dict[str, Any]:
+    return {
+        "Containers": [{"Image": image_uri, "ModelDataUrl": model_data}],
+        "SupportedContentTypes": ["application/json"],
+        "SupportedResponseMIMETypes": ["application/json"],
+    }
+
+
+def _metrics(report_uri: str) -> dict[str, Any]:
+    return {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": report_uri}}}
+
+
+def _endpoint(name: str) -> dict[str, Any] | None:
+    try:
+        endpoint: dict[str, Any] = client("sagemaker").describe_endpoint(EndpointName=name)
+    except ClientError as error:
+        if "Could not find endpoint" in error.response["Error"]["Message"]:
+            return None
+        raise
+    return endpoint

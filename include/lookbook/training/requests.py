@@ -1,0 +1,118 @@
+"""The CreateTrainingJob requests: training, and the evaluation that compares models on the benchmark.
+
+Job names are functions of data set and run, so that whoever makes a request twice finds the first one's job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from lookbook.settings import Settings, get_settings
+from lookbook.training import registry
+
+# LoRA as in the design; what a person tunes is in the settings.
+_LORA = {"lora_r": "8", "lora_alpha": "32", "lora_dropout": "0.05", "seed": "0"}
+_METRICS = ("train_loss", "samples_per_second", "validation_loss", "validation_exact_match")
+_VOLUME_GB = 100
+# Beyond its runtime a spot job may wait this long for capacity.
+_WAIT_FOR_SPOT_S = 3600
+
+
+def training_request(dataset: dict[str, Any], run_id: str) -> dict[str, Any]:
+    """Return the request of the job that teaches the base the data set.
+
+    Args:
+        dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
+        run_id: the DAG run's id; the same run asks for the same job.
+    """
+    settings = get_settings()
+    name = f"lookbook-train-{dataset['dataset_id'][:8]}-{_hash(run_id)}"
+    channels = {
+        "base": settings.base_model_uri,
+        "train": f"{dataset['uri']}train/",
+        "validation": f"{dataset['uri']}validation/",
+    }
+    return _request(settings, name, "train", channels, _tags(dataset, run_id)) | {
+        "HyperParameters": _hyperparameters(settings),
+        "CheckpointConfig": {"S3Uri": f"s3://{settings.bucket}/training/checkpoints/{name}/"},
+    }
+
+
+def evaluation_request(dataset: dict[str, Any], training: dict[str, Any], run_id: str) -> dict[str, Any]:
+    """Return the request of the job that scores base, challenger and the model in service on the benchmark.
+
+    Args:
+        dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
+        training: the training task's result: ``job_name`` and ``model_data`` of the challenger.
+        run_id: the DAG run's id; the same run asks for the same job.
+    """
+    settings, champion = get_settings(), registry.champion()
+    name = f"lookbook-evaluate-{dataset['dataset_id'][:8]}-{_hash(run_id + training['job_name'])}"
+    channels = {
+        "benchmark": f"{dataset['uri']}benchmark/",
+        "base": settings.base_model_uri,
+        "challenger": training["model_data"],
+    }
+    if champion:
+        channels["champion"] = champion.model_data
+    return _request(settings, name, "evaluate", channels, _tags(dataset, run_id))
+
+
+def _request(
+    settings: Settings, name: str, entry_point: str, channels: dict[str, str], tags: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {
+            "TrainingImage": settings.training_image_uri,
+            "TrainingInputMode": "File",
+            "ContainerArguments": [entry_point],
+            "MetricDefinitions": [{"Name": metric, "Regex": f"{metric}=([0-9.]+)"} for metric in _METRICS],
+        },
+        "RoleArn": settings.execution_role_arn,
+        "InputDataConfig": [_channel(channel, uri) for channel, uri in channels.items()],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/training/jobs"},
+        "ResourceConfig": {
+            "InstanceType": settings.training_instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": _VOLUME_GB,
+        },
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        **_capacity(settings),
+    }
+
+
+def _capacity(settings: Settings) -> dict[str, Any]:
+    stopping = {"MaxRuntimeInSeconds": settings.training_max_runtime_s}
+    if settings.use_spot:
+        stopping["MaxWaitTimeInSeconds"] = settings.training_max_runtime_s + _WAIT_FOR_SPOT_S
+    return {"EnableManagedSpotTraining": settings.use_spot, "StoppingCondition": stopping}
+
+
+def _channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
+
+
+def _hyperparameters(settings: Settings) -> dict[str, str]:
+    tuned = {
+        "epochs": settings.training_epochs,
+        "batch_size": settings.training_batch_size,
+        "learning_rate": settings.learning_rate,
+    }
+    return {name: str(value) for name, value in tuned.items()} | _LORA
+
+
+def _tags(dataset: dict[str, Any], run_id: str) -> dict[str, str]:
+    # A tag's value has a small alphabet; a run id may hold anything.
+    return {
+        "project": "lookbook",
+        "dataset_id": dataset["dataset_id"],
+        "run_id": re.sub(r"[^\w .:/=+@-]", "_", run_id, flags=re.ASCII)[:256],
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
