@@ -82,11 +82,6 @@ def one_of(column: str, values: Iterable[str]) -> BooleanExpression:
     return In(term=Reference(column), literals={literal(value) for value in values})
 
 
-def one_of(column: str, values: Iterable[str]) -> BooleanExpression:
-    """Return the filter for the rows whose ``column`` is one of ``values``; none of them, none of the rows."""
-    return In(Reference(column), values=set(values))
-
-
 def current_snapshot(name: str) -> str:
     """Return the id of the snapshot that readers of the table's main line see."""
     return main_snapshot(load(name))
