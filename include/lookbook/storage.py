@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,19 @@ def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
     for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+
+
+def delete(uri: str) -> None:
+    """Delete an object; deleting what is not there is no error."""
+    bucket, key = split_uri(uri)
+    client("s3").delete_object(Bucket=bucket, Key=key)
+
+
+def delete_others(prefix_uri: str, names: Container[str]) -> None:
+    """Delete every object under a prefix whose key, after the prefix, is not among ``names``."""
+    for stored in list_objects(prefix_uri):
+        if stored.uri.removeprefix(prefix_uri) not in names:
+            delete(stored.uri)
 
 
 def _stored(uri: str, etag: str, content: bytes) -> StoredObject:

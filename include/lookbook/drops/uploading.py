@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from lookbook import storage
-from lookbook.aws import client
 from lookbook.drops import lines
 from lookbook.drops.discovery import drop_uri
 from lookbook.drops.lines import Row
@@ -59,9 +58,9 @@ def upload(
     contents: dict[str, bytes | Path] = {"styles.csv": styles_csv, **_files_of(directory, rows)}
     if (directory / "images.csv").is_file():
         contents["images.csv"] = _links(directory / "images.csv", rows, whole=limit is None)
-    client("s3").delete_object(**_location(f"{uri}_SUCCESS"))
+    storage.delete(f"{uri}_SUCCESS")
     size = _put_all(uri, contents, progress)
-    _remove_others(uri, set(contents))
+    storage.delete_others(uri, contents)
     storage.write_bytes(f"{uri}_SUCCESS", b"")
     logger.info("uploaded %d files (%d bytes) of %d rows to %s", len(contents), size, len(rows), uri)
     return Uploaded(drop_id, uri, len(rows), len(contents), size)
@@ -128,15 +127,3 @@ def _put_all(uri: str, contents: dict[str, bytes | Path], progress: Callable[[in
 def _put(uri: str, content: bytes | Path) -> int:
     data = content.read_bytes() if isinstance(content, Path) else content
     return storage.write_bytes(uri, data, _TYPES[Path(uri).suffix]).size
-
-
-def _remove_others(uri: str, names: set[str]) -> None:
-    """Delete what an earlier upload of the same drop left there."""
-    for stored in storage.list_objects(uri):
-        if stored.uri.removeprefix(uri) not in names:
-            client("s3").delete_object(**_location(stored.uri))
-
-
-def _location(uri: str) -> dict[str, str]:
-    bucket, key = storage.split_uri(uri)
-    return {"Bucket": bucket, "Key": key}
