@@ -50,7 +50,7 @@ def up(session: Session, _options: argparse.Namespace) -> None:
 
 def down(session: Session, _options: argparse.Namespace) -> None:
     """Stop everything."""
-    stopped = supervisor.down(session.places, session.say)
+    stopped = supervisor.down(session.places)
     session.say("Everything is stopped." if stopped else "Nothing was running.")
 
 
@@ -81,7 +81,7 @@ def demo(session: Session, options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         with _undisturbed():
             session.say("\nInterrupted: stopping everything …")
-            supervisor.down(session.places, session.say)
+            supervisor.down(session.places)
             session.say("Everything is stopped. Start again with: make demo")
         raise
     _say_login(session, known)

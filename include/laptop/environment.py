@@ -102,7 +102,6 @@ def _airflow_core(places: Places) -> dict[str, str]:
         # Writers wait for one another instead of failing with "database is locked".
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{places.airflow_home / 'airflow.db'}?timeout=30",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
 

@@ -89,7 +89,7 @@ def memory(processes: Iterable[psutil.Process]) -> int:
     return sum(_proportional_share(process) for process in processes)
 
 
-def stop(processes: Sequence[Process], state: Path, grace: float, say: Callable[[str], None]) -> None:
+def stop(processes: Sequence[Process], state: Path, grace: float) -> None:
     """End ``processes`` and all that belongs to them: ask the leaders first, after ``grace`` seconds kill the rest."""
     members = family(processes, state)
     leaders = {process.pid for process in processes}
@@ -103,7 +103,6 @@ def stop(processes: Sequence[Process], state: Path, grace: float, say: Callable[
         _signal(process.terminate)
     _, stubborn = psutil.wait_procs(left, timeout=min(grace, 3.0))
     for process in stubborn:
-        say(f"Process {process.pid} did not end when asked to; killing it.")
         _signal(process.kill)
     psutil.wait_procs(stubborn, timeout=5.0)
 

@@ -58,16 +58,16 @@ def up(places: Places, wanted: Ports, say: Say) -> Record:
         try:
             return _start_all(places, wanted, say)
         except BaseException:
-            _stop_recorded(places, say)
+            _stop_recorded(places)
             raise
 
 
-def down(places: Places, say: Say) -> bool:
+def down(places: Places) -> bool:
     """Stop everything of this state directory; return whether anything was running."""
     with record.locked(places):
         known = record.load(places)
         running = bool(family(known.processes if known else (), places.state))
-        _stop_recorded(places, say)
+        _stop_recorded(places)
         return running
 
 
@@ -96,7 +96,7 @@ def status(places: Places) -> list[Health]:
             process.pid,
             process.is_alive(),
             report.get(process.name, "no answer"),
-            memory(family([process], places.state) if process.name == LOCAL_AWS else _tree(process)),
+            memory(_tree(process)),
         )
         for process in known.processes
     ]
@@ -130,12 +130,12 @@ def _clear_away(places: Places, known: Record | None, say: Say) -> None:
     left = family(known.processes if known else (), places.state)
     if left or known:
         say(f"Clearing away an earlier run that did not end well ({len(left)} of its processes were left).")
-    _stop_recorded(places, say)
+    _stop_recorded(places)
 
 
-def _stop_recorded(places: Places, say: Say) -> None:
+def _stop_recorded(places: Places) -> None:
     known = record.load(places)
-    stop(known.processes if known else (), places.state, _STOP_GRACE_S, say)
+    stop(known.processes if known else (), places.state, _STOP_GRACE_S)
     record.forget(places)
 
 
