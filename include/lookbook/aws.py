@@ -38,7 +38,7 @@ def async_client(service: str, *, connections: int, attempts: int | None = None)
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
-    config = AioConfig(max_pool_connections=connections).merge(CLIENT_CONFIG)
+    config = AioConfig().merge(CLIENT_CONFIG).merge(AioConfig(max_pool_connections=connections))
     if attempts is not None:
         config = config.merge(AioConfig(retries={"mode": "standard", "total_max_attempts": attempts}))
     opened: AbstractAsyncContextManager[Any] = get_session().create_client(
