@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple
 
 import boto3
@@ -15,6 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_aws.settings import REGION
+
+Stamp = tuple[int, int]
 
 
 class ObjectsError(Exception):
@@ -83,17 +86,11 @@ class Objects:
             count += 1
         return count
 
-    def upload(self, directory: Path, uri: str, names: Iterator[str]) -> None:
-        """Copy the named files of a directory below a prefix; one that has gone since it was seen is left out."""
-        prefix = Location.parse(uri)
-        base = f"{prefix.key.rstrip('/')}/" if prefix.key else ""
-        for name in names:
-            try:
-                body = (directory / name).open("rb")
-            except FileNotFoundError:  # the job rotates its checkpoints
-                continue
-            with body:
-                self.s3.put_object(Bucket=prefix.bucket, Key=base + name, Body=body)
+    def upload(self, file: Path, uri: str) -> None:
+        """Copy a file, which must not change meanwhile, to an object."""
+        location = Location.parse(uri)
+        with file.open("rb") as body:
+            self.s3.put_object(Bucket=location.bucket, Key=location.key, Body=body)
 
     def upload_archive(self, directory: Path, uri: str) -> None:
         """Pack a directory's contents into one ``tar.gz`` object."""
@@ -141,7 +138,7 @@ class Objects:
 
 
 class Mirror:
-    """A directory whose changed files are copied to S3 at each call: checkpoints.
+    """A directory whose changed files are copied to S3 at each call: checkpoints, while they are written.
 
     Args:
         objects: where to.
@@ -150,26 +147,37 @@ class Mirror:
     """
 
     def __init__(self, objects: Objects, directory: Path, uri: str) -> None:
-        self._objects, self._directory, self._uri = objects, directory, uri
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._objects, self._directory, self._uri = objects, directory, uri.rstrip("/")
+        self._sent: dict[str, Stamp] = {}
 
     def push(self) -> None:
-        """Copy what changed since the last call."""
-        now = self._snapshot()
-        changed = (name for name, stamp in now.items() if self._seen.get(name) != stamp)
-        self._objects.upload(self._directory, self._uri, changed)
-        self._seen = now
-
-    def _snapshot(self) -> dict[str, tuple[int, int]]:
-        found = {}
+        """Copy what changed since the last call; a file that is being written is left for the next one."""
         for path in sorted(self._directory.rglob("*")):
+            name = path.relative_to(self._directory).as_posix()
+            stamp = _stamp(path)
+            if stamp and self._sent.get(name) != stamp and self._send(path, name, stamp):
+                self._sent[name] = stamp
+
+    def _send(self, path: Path, name: str, stamp: Stamp) -> bool:
+        # S3 refuses a body that is no longer what its checksum was taken of: a copy can't change.
+        with tempfile.NamedTemporaryFile(dir=self._directory.parent) as copy:
             try:
-                stat = path.stat()
+                shutil.copyfile(path, copy.name)
             except FileNotFoundError:  # the job rotates its checkpoints
-                continue
-            if path.is_file():
-                found[path.relative_to(self._directory).as_posix()] = (stat.st_mtime_ns, stat.st_size)
-        return found
+                return False
+            if _stamp(path) != stamp:
+                return False
+            self._objects.upload(Path(copy.name), f"{self._uri}/{name}")
+        return True
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Return what changes when a file is written, or None if there is no file."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return (stat.st_mtime_ns, stat.st_size) if S_ISREG(stat.st_mode) else None
 
 
 def _relative(key: str, prefix: str) -> str:

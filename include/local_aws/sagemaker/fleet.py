@@ -161,12 +161,16 @@ class Fleet:
         deadline = time.monotonic() + drain
         while self.in_flight and time.monotonic() < deadline:
             time.sleep(0.05)
-        running = [replica.process for replica in self.replicas if replica.process]
-        for running_process in running:
-            running_process.signal_group(signal.SIGTERM)
-        for running_process in running:
-            running_process.end(grace)
-        process.collect()
+        self.ask_to_end()
+        for replica in self.replicas:
+            if replica.process:
+                replica.process.end(grace)
+
+    def ask_to_end(self) -> None:
+        """Send every process SIGTERM."""
+        for replica in self.replicas:
+            if replica.process:
+                replica.process.signal_group(signal.SIGTERM)
 
     def discard(self) -> None:
         """Free the fleet's disk space."""

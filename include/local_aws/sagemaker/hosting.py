@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from local_aws import process
 from local_aws.errors import AwsError
 from local_aws.images import Image
 from local_aws.objects import Objects, ObjectsError
@@ -65,6 +66,8 @@ class Hosting:
         self._closing.set()
         for thread in self._threads:
             thread.join()
+        for fleet in self._routes.values():
+            fleet.ask_to_end()
         for fleet in self._routes.values():
             fleet.end(self._settings.stop_grace)
 
@@ -218,6 +221,7 @@ class Hosting:
 
     def _monitor(self) -> None:
         while not self._closing.wait(_MONITOR_INTERVAL):
+            process.collect()
             for name, fleet in list(self._routes.items()):
                 self._look_after(name, fleet)
 

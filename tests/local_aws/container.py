@@ -1,0 +1,121 @@
+"""The container image of these tests: obeys SageMaker's contract, needs the standard library, starts in 50 ms.
+
+``train`` does what hyperparameter ``do`` says, ``serve`` what variable ``DO`` says.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
+
+
+def train() -> int:
+    parameters = json.loads((BASE / "input/config/hyperparameters.json").read_text())
+    print("started with", parameters, flush=True)
+    code = {"succeed": succeed, "fail": fail, "crash": crash, "wait": wait}[parameters.get("do", "succeed")]()
+    write_model(parameters)
+    return code
+
+
+def succeed() -> int:
+    for epoch, loss in ((1, "0.5"), (2, "2.5e-1"), (3, "nan")):
+        print(f"epoch={epoch} train_loss={loss} pictures=ü", flush=True)
+    (BASE / "output/data/report.txt").write_text("fine")
+    return 0
+
+
+def fail() -> int:
+    (BASE / "output/failure").write_text("no labels in channel train")
+    (BASE / "output/data/report.txt").write_text("not fine")
+    return 3
+
+
+def crash() -> int:
+    print("ZeroDivisionError: division by zero", file=sys.stderr, flush=True)
+    return 1
+
+
+def wait() -> int:
+    """Count checkpoints until released, or until told to end."""
+    parameters = json.loads((BASE / "input/config/hyperparameters.json").read_text())
+    ending = []
+    handler = signal.SIG_IGN if parameters.get("stubborn") else lambda *_: ending.append(True)
+    signal.signal(signal.SIGTERM, handler)
+    progress = BASE / "checkpoints/progress"
+    resumed = int(progress.read_text()) if progress.exists() else 0
+    print(f"resumed from {resumed}", flush=True)
+    number = resumed
+    while not ending and not (BASE / "release").exists():
+        number += 1
+        progress.write_text(str(number))
+        time.sleep(0.05)
+    print("told to end" if ending else "released", flush=True)
+    return 0
+
+
+def write_model(parameters: dict) -> None:
+    files = {path.relative_to(BASE / "input/data").as_posix() for path in (BASE / "input/data").rglob("*.*")}
+    seen = {"files": sorted(files), "parameters": parameters, "variables": dict(os.environ), "argv": sys.argv[1:]}
+    (BASE / "model/seen.json").write_text(json.dumps(seen))
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(500 if os.environ.get("DO") == "no-ping" else 200, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body.startswith(b"error "):
+            self.answer(int(body.split()[1]), b"the container says no")
+        elif body.startswith(b"sleep "):
+            time.sleep(float(body.split()[1]))
+            self.answer(200, b"slept")
+        else:
+            self.answer(200, self.echo(body))
+
+    def echo(self, body: bytes) -> bytes:
+        model = BASE / "model/weights.txt"
+        told = {
+            "model": model.read_text() if model.exists() else None,
+            "release": os.environ.get("RELEASE"),
+            "bytes": list(body[:8]),
+            "length": len(body),
+            "content_type": self.headers["Content-Type"],
+            "accept": self.headers["Accept"],
+            "pid": os.getpid(),
+        }
+        return json.dumps(told).encode()
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if self.headers.get("X-Amzn-SageMaker-Custom-Attributes"):
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", self.headers["X-Amzn-SageMaker-Custom-Attributes"])
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, form: str, *arguments: object) -> None:
+        print(form % arguments, flush=True)
+
+
+def serve() -> int:
+    if os.environ.get("DO") == "exit":
+        print("no weights to serve", flush=True)
+        return 5
+    address = (os.environ["SAGEMAKER_BIND_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
+    server = ThreadingHTTPServer(address, Handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server.serve_forever(poll_interval=0.1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit({"train": train, "serve": serve}[sys.argv[-1]]())
