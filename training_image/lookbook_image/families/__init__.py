@@ -1,0 +1,46 @@
+"""Model families: one file each, chosen by ``model_type`` in the model's config.json."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from lookbook_image.errors import JobError
+from lookbook_image.families.base import Family
+
+FAMILIES = {"blip-2": ("lookbook_image.families.blip2", "Blip2Family")}
+"""Module and class of each family, imported only when a model of it is loaded."""
+
+
+def load(directory: Path, device: torch.device | None = None) -> Family:
+    """Load the model at ``directory`` with the family that its config.json names.
+
+    Args:
+        directory: a ``from_pretrained`` directory: config.json, weights, processor, tokenizer.
+        device: where to put it; a GPU if there is one, else the CPU.
+
+    Raises:
+        JobError: there is no config.json, or no family here reads that kind of model.
+    """
+    model_type = _model_type(directory / "config.json")
+    if model_type not in FAMILIES:
+        raise JobError(f"{directory}: no family reads models of type {model_type!r}; known are {', '.join(FAMILIES)}.")
+    module, name = FAMILIES[model_type]
+    family: type[Family] = getattr(import_module(module), name)
+    return family.load(directory, device or _device())
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _model_type(path: Path) -> str:
+    if not path.exists():
+        raise JobError(f"{path}: not there. A model is a directory in from_pretrained layout with a config.json.")
+    try:
+        return str(json.loads(path.read_text()).get("model_type"))
+    except (ValueError, AttributeError) as error:
+        raise JobError(f"{path}: not a model's configuration ({error}).") from error

@@ -1,0 +1,123 @@
+"""One side of a data set (train, validation or benchmark): question/answer pairs and their pictures.
+
+A side is a directory with ``pairs.parquet`` (strings: product_id, picture, attribute, question, answer) and
+``pictures-00000.tar`` … (uncompressed; every picture once, under the name that ``picture`` states).
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from lookbook_image.errors import BadPictureError, JobError
+from lookbook_image.pictures import decode
+
+COLUMNS = ("product_id", "picture", "attribute", "question", "answer")
+
+
+@dataclass(frozen=True)
+class Side:
+    """The pairs of one side, as columns of equal length n, and where its pictures are."""
+
+    directory: Path
+    pictures: tuple[str, ...]
+    """The m different pictures, in the order of their first pair."""
+    picture_of_pair: npt.NDArray[np.int64]
+    """Shape (n,): position in ``pictures`` of each pair's picture."""
+    attributes: tuple[str, ...]
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+
+def read(directory: Path) -> Side:
+    """Read the pairs of the side at ``directory``; its pictures stay on disk.
+
+    Raises:
+        JobError: the file is missing, isn't Parquet, lacks a column, has no row or has an empty field.
+    """
+    table = _table(directory / "pairs.parquet")
+    columns = {name: tuple(table[name].to_pylist()) for name in COLUMNS}
+    pictures = tuple(dict.fromkeys(columns["picture"]))
+    position = {name: index for index, name in enumerate(pictures)}
+    return Side(
+        directory=directory,
+        pictures=pictures,
+        picture_of_pair=np.array([position[name] for name in columns["picture"]], dtype=np.int64),
+        attributes=columns["attribute"],
+        questions=columns["question"],
+        answers=columns["answer"],
+    )
+
+
+def _table(path: Path) -> pa.Table:
+    if not path.exists():
+        raise JobError(f"{path}: not there. A channel of pairs holds pairs.parquet and pictures-*.tar.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise JobError(f"{path}: not a Parquet file ({error}). Build the data set again.") from error
+    if missing := [name for name in COLUMNS if name not in table.column_names]:
+        raise JobError(f"{path}: column {', '.join(missing)} missing (found: {', '.join(table.column_names)}).")
+    _check_rows(path, table)
+    return table
+
+
+def _check_rows(path: Path, table: pa.Table) -> None:
+    if table.num_rows == 0:
+        raise JobError(f"{path}: no pairs. The data set needs products with a picture and a trained attribute.")
+    for name in COLUMNS:
+        if any(not value for value in table[name].to_pylist()):
+            raise JobError(f"{path}: column {name} has an empty field. Build the data set again.")
+
+
+def open_pictures(side: Side, *, at_least: int) -> Iterator[tuple[int, Image.Image]]:
+    """Yield each picture of ``side`` once, with its position in ``side.pictures``, in the order of the tar files.
+
+    Args:
+        side: what ``read`` returned.
+        at_least: the side in pixels that will be needed (see ``pictures.decode``).
+
+    Raises:
+        JobError: a picture is missing or unreadable; the message names it.
+    """
+    wanted = {name: index for index, name in enumerate(side.pictures)}
+    for name, data in _members(side.directory):
+        if name in wanted:
+            yield wanted.pop(name), _decode(side.directory, name, data, at_least)
+    if wanted:
+        raise JobError(
+            f"{side.directory}: {len(wanted)} of {len(side.pictures)} pictures aren't in pictures-*.tar, "
+            f"the first is {next(iter(wanted))}. Build the data set again."
+        )
+
+
+def _members(directory: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(directory.glob("pictures-*.tar")):
+        try:
+            with tarfile.open(path, "r:") as tar:
+                yield from ((member.name, _content(tar, member)) for member in tar if member.isfile())
+        except tarfile.TarError as error:
+            raise JobError(f"{path}: not an uncompressed tar file ({error}). Build the data set again.") from error
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return file.read() if file else b""
+
+
+def _decode(directory: Path, name: str, data: bytes, at_least: int) -> Image.Image:
+    try:
+        return decode(data, at_least=at_least)
+    except BadPictureError as error:
+        raise JobError(f"{directory}: picture {name}: {error}. Build the data set without it.") from error
