@@ -12,6 +12,7 @@ import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     HTTPClientError,
     ParamValidationError,
 )
@@ -22,7 +23,7 @@ from lookbook.errors import PermanentError, RetryableError
 
 log = logging.getLogger(__name__)
 
-# Seconds; httpx-like read timeouts don't bound a body that trickles in, so the whole call has its own limit.
+# Seconds; a read timeout doesn't bound a body that trickles in, so the whole call has a limit of its own.
 CALL_TIMEOUT_S = 90.0
 
 _RETRYABLE_CODES = {
@@ -117,7 +118,7 @@ async def _call(client: Any, model_id: str, prompt: Prompt, messages: list[dict[
         raise _translated(error, model_id) from error
     except ParamValidationError as error:
         raise PermanentError(f"The request to Bedrock model {model_id} is invalid: {error}") from error
-    except (HTTPClientError, ResponseParserError, TimeoutError, aiohttp.ClientError) as error:
+    except (ConnectionError, HTTPClientError, ResponseParserError, TimeoutError, aiohttp.ClientError) as error:
         raise RetryableError(f"Bedrock did not answer properly ({type(error).__name__}: {error}).") from error
     except BotoCoreError as error:
         raise PermanentError(f"Bedrock cannot be called: {error} Check credentials and AWS_ENDPOINT_URL.") from error

@@ -142,6 +142,7 @@ class _Reading:
 
     def _cues(self, attributes: set[str]) -> Iterator[Phrase]:
         for attribute in attributes:
+            yield words(attribute)
             yield from self.lexicon.cues.get(attribute, ())
 
     def _denied(self, found: _Found) -> bool:
@@ -158,8 +159,7 @@ class _Reading:
         if all(attribute == _PROPER_NAME for attribute, _ in own):
             return set()
         inside = self.words[found.start : found.end]
-        phrases = (phrase for phrase in self.lexicon.phrases if len(phrase) < len(inside) and _contains(inside, phrase))
-        return {claim for phrase in phrases for claim in self.lexicon.phrases[phrase].claims} & self.facts
+        return {(attribute, value) for attribute, value in self.facts if _contains(inside, words(value))}
 
     def _is_part_of_a_fact(self, found: _Found) -> bool:
         """Whether the phrase says less than a fact of the same attribute does: a navy blue shirt is blue."""

@@ -18,6 +18,7 @@ import orjson
 from lookbook import storage
 from lookbook.descriptions.facts import Facts
 from lookbook.descriptions.prompts import Prompt
+from lookbook.lineage import records
 from lookbook.settings import get_settings
 
 
@@ -140,7 +141,7 @@ def root_of(run_key: str) -> str:
 
 def read_plan(uri: str) -> Plan:
     """Return the plan stored at ``uri``."""
-    stored = storage.read_json(uri)
+    stored = _read(uri)
     products = tuple(PlannedProduct(**product) for product in stored.pop("products"))
     return Plan(uri=uri, products=products, **stored)
 
@@ -154,7 +155,7 @@ def write_plan(plan: Plan) -> storage.StoredObject:
 
 def read_shards(root: str) -> ShardPlan:
     """Return the shards of the run whose prefix is ``root``."""
-    stored = storage.read_json(f"{root}/shards.json")
+    stored = _read(f"{root}/shards.json")
     shards = tuple(Shard(**shard) for shard in stored.pop("shards"))
     return ShardPlan(shards=shards, **{**stored, "unchanged": tuple(stored["unchanged"])})
 
@@ -166,7 +167,7 @@ def write_shards(root: str, shards: ShardPlan) -> storage.StoredObject:
 
 def read_items(uri: str) -> list[WorkItem]:
     """Return the work items of the shard stored at ``uri``."""
-    return [WorkItem.from_dict(item) for item in storage.read_json(uri)["items"]]
+    return [WorkItem.from_dict(item) for item in _read(uri)["items"]]
 
 
 def write_items(uri: str, items: list[WorkItem]) -> storage.StoredObject:
@@ -178,3 +179,10 @@ def result_uri_of(shard_uri: str) -> str:
     """Return where the outcomes of the shard at ``shard_uri`` are stored."""
     root, _, name = shard_uri.rpartition("/items/")
     return f"{root}/results/{name}"
+
+
+def _read(uri: str) -> Any:
+    """Return a stored JSON value and report it, by its checksum, as an input of the current task."""
+    content = storage.read_bytes(uri)
+    records.reads("object", uri, hashlib.sha256(content).hexdigest())
+    return orjson.loads(content)

@@ -1,0 +1,69 @@
+"""The outcome of one product: its description, or why it has none, and all that traces it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lookbook import storage
+from lookbook.descriptions.plans import WorkItem
+from lookbook.lineage.records import TaskKey
+
+Status = Literal["published", "withheld", "failed"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one work item.
+
+    Tokens and cost (USD at list price, ``None`` for an unlisted model) are those of all calls; ``request_id`` is
+    the last call's, the one that wrote the description. The task is the one that paid for it.
+    """
+
+    item: WorkItem
+    status: Status
+    reasons: tuple[str, ...] = ()
+    description: str | None = None
+    request_id: str | None = None
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Result:
+        """Return the result that :meth:`as_dict` stored."""
+        item, reasons = WorkItem.from_dict(stored["item"]), tuple(stored["reasons"])
+        return cls(**{**stored, "item": item, "reasons": reasons})
+
+    def row(self) -> dict[str, Any]:
+        """Return the result as a row of ``descriptions.descriptions``."""
+        outcome = asdict(self)
+        item = outcome.pop("item")
+        del outcome["calls"], item["label"]
+        uri = self.item.result_uri if self.status != "failed" else None
+        return {**item, **item["facts"], **outcome, "reasons": list(self.reasons), "result_uri": uri}
+
+
+def task_columns(task: TaskKey | None) -> dict[str, Any]:
+    """Return the fields of a result that name the task instance at work."""
+    if task is None:
+        return {}
+    return {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index}
+
+
+def stored_result(item: WorkItem) -> Result | None:
+    """Return the outcome that is already stored for the item's input, if there is one."""
+    try:
+        return Result.from_dict(storage.read_json(item.result_uri))
+    except storage.ObjectNotFoundError:
+        return None

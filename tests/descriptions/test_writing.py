@@ -1,0 +1,211 @@
+"""One product's description, and a shard of them: outcomes, repairs, and never paying twice."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from tests.descriptions.conftest import AT_ONCE, ScriptedBedrock, faithful, refused, said, work_item
+
+from lookbook import storage
+from lookbook.aws import async_client
+from lookbook.descriptions import plans, writing
+from lookbook.descriptions.plans import WorkItem
+from lookbook.descriptions.results import Result
+from lookbook.errors import PermanentError, RetryableError
+from lookbook.lineage.records import Dataset, TaskKey, recording
+from lookbook.settings import get_settings
+
+pytestmark = pytest.mark.usefixtures("aws_server")
+
+GOOD = "This blue shirt is made of cotton."
+BAD = "This red shirt is made for summer."
+
+
+async def describe(item: WorkItem) -> Result:
+    async with async_client("bedrock-runtime", connections=2, attempts=1) as client:
+        return await writing.describe_product(item, client, AT_ONCE)
+
+
+def shard(*items: WorkItem) -> dict[str, Any]:
+    uri = "s3://lookbook/plans/run/items/00000.json"
+    plans.write_items(uri, list(items))
+    return {"uri": uri, "label": "shard 1 of 1", "count": len(items)}
+
+
+async def test_a_faithful_text_is_published(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [said(GOOD, input_tokens=1000, output_tokens=100)]
+    result = await describe(work_item())
+    assert (result.status, result.description, result.reasons) == ("published", GOOD, ())
+    assert (result.calls, result.input_tokens, result.output_tokens) == (1, 1000, 100)
+    assert result.cost_usd == pytest.approx(0.0012)
+    assert result.request_id
+
+
+async def test_the_prompt_states_the_facts_and_nothing_of_the_name(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [said(GOOD)]
+    await describe(work_item())
+    text = bedrock.requests[0]["messages"][-1]["content"][0]["text"]
+    assert text.startswith("<facts>\n- Article Type: Shirts\n- Colour: Blue\n- Fabric: Cotton\n</facts>\n")
+    assert "38642" not in text
+
+
+async def test_an_unfaithful_text_is_written_again_with_its_faults(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [said(BAD), said(GOOD)]
+    result = await describe(work_item())
+    assert (result.status, result.description, result.calls) == ("published", GOOD, 2)
+    assert (result.input_tokens, result.output_tokens) == (200, 40)
+    second = bedrock.requests[1]["messages"]
+    assert [turn["role"] for turn in second] == ["user", "assistant", "user"]
+    assert second[1]["content"] == [{"text": BAD}]
+    told = second[2]["content"][0]["text"]
+    assert "<facts>" in told
+    assert "it doesn't state Fabric: Cotton" in told
+    assert "it says baseColour: Red, which contradicts the facts" in told
+    assert "it says Season: Summer, which is not among the facts" in told
+
+
+async def test_a_text_that_stays_unfaithful_is_withheld_with_the_reasons(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [said(BAD), said("A blue shirt.")]
+    result = await describe(work_item())
+    assert (result.status, result.reasons) == ("withheld", ("it doesn't state Fabric: Cotton",))
+    assert result.description == "A blue shirt."
+
+
+async def test_a_filtered_text_is_withheld_without_another_try(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [said("", "content_filtered")]
+    result = await describe(work_item())
+    assert (result.status, result.reasons, result.description) == ("withheld", ("content_filtered",), None)
+    assert len(bedrock.requests) == 1
+
+
+async def test_a_product_without_facts_is_withheld_without_a_call(bedrock: ScriptedBedrock) -> None:
+    item = WorkItem.from_dict(work_item().as_dict() | {"facts": {"facts": [], "differences": []}})
+    result = await describe(item)
+    assert (result.status, result.reasons) == ("withheld", ("no facts",))
+    assert bedrock.requests == []
+
+
+@pytest.mark.parametrize("text", [GOOD, BAD])
+async def test_a_finished_product_is_never_paid_for_again(bedrock: ScriptedBedrock, text: str) -> None:
+    bedrock.respond = lambda request: said(text)
+    first = await describe(work_item())
+    calls = len(bedrock.requests)
+    assert await describe(work_item()) == first
+    assert len(bedrock.requests) == calls
+    assert [stored.uri for stored in storage.list_objects("s3://lookbook/descriptions/")] == [first.item.result_uri]
+
+
+async def test_of_two_runs_side_by_side_the_first_outcome_counts(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = iter([GOOD, "A cotton shirt in blue."])
+    bedrock.respond = lambda request: said(next(texts))
+    write_once, both_have_written = storage.write_once, threading.Barrier(2, timeout=20)
+
+    def write_when_both_have_a_text(*args: Any) -> storage.StoredObject | None:
+        both_have_written.wait()
+        return write_once(*args)
+
+    monkeypatch.setattr(storage, "write_once", write_when_both_have_a_text)
+    first, second = await asyncio.gather(describe(work_item()), describe(work_item()))
+    assert first == second
+    assert len(bedrock.requests) == 2
+
+
+async def test_the_outcome_names_the_task_that_paid(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [said(GOOD)]
+    with recording(TaskKey("describe_products", "run", "describe", 7)):
+        result = await describe(work_item())
+    assert (result.dag_id, result.run_id, result.task_id, result.map_index) == (
+        "describe_products",
+        "run",
+        "describe",
+        7,
+    )
+
+
+async def test_a_shard_lists_every_products_outcome(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = lambda request: said(BAD) if "Linen" in str(request) else faithful(request)
+    items = [work_item("1"), work_item("2", Fabric="Linen"), work_item("3")]
+    summary = await writing.describe_shard(shard(*items), AT_ONCE)
+    assert summary == {
+        "uri": "s3://lookbook/plans/run/results/00000.json",
+        "published": 2,
+        "withheld": 1,
+        "failed": 0,
+    }
+    stored = [Result.from_dict(entry) for entry in storage.read_json(summary["uri"])]
+    assert [(result.item.product_id, result.status) for result in stored] == [
+        ("1", "published"),
+        ("2", "withheld"),
+        ("3", "published"),
+    ]
+
+
+async def test_a_shard_keeps_its_calls_in_flight_below_the_limit(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_DESCRIPTION_CONCURRENCY", "3")
+    get_settings.cache_clear()
+    running, most = 0, 0
+    original = writing.describe_product
+
+    async def counting(*args: Any) -> Result:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return await original(*args)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(writing, "describe_product", counting)
+    bedrock.respond = faithful
+    await writing.describe_shard(shard(*(work_item(str(number)) for number in range(12))), AT_ONCE)
+    assert most == 3
+
+
+async def test_a_refused_product_fails_and_the_others_go_on(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = lambda request: (
+        refused("ValidationException", 400, "too odd") if "Linen" in str(request) else faithful(request)
+    )
+    summary = await writing.describe_shard(shard(work_item("1"), work_item("2", Fabric="Linen")), AT_ONCE)
+    assert (summary["published"], summary["failed"]) == (1, 1)
+    failed = Result.from_dict(storage.read_json(summary["uri"])[1])
+    assert "too odd" in failed.reasons[0]
+    assert storage.find(failed.item.result_uri) is None
+
+
+async def test_a_shard_whose_every_request_is_refused_fails_at_once(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = lambda request: refused("AccessDeniedException", 403)
+    with pytest.raises(PermanentError, match=r"shard 1 of 1: every request was refused.*AccessDenied"):
+        await writing.describe_shard(shard(work_item("1"), work_item("2")), AT_ONCE)
+
+
+async def test_clearing_a_shard_redoes_only_what_is_not_finished(bedrock: ScriptedBedrock) -> None:
+    down = True
+    bedrock.respond = lambda request: (
+        refused("ThrottlingException", 429) if down and "Linen" in str(request) else faithful(request)
+    )
+    reference = shard(work_item("1"), work_item("2", Fabric="Linen"), work_item("3"))
+    with pytest.raises(RetryableError, match="1 of 3 products got no answer"):
+        await writing.describe_shard(reference, AT_ONCE)
+    down, bedrock.requests = False, []
+    summary = await writing.describe_shard(reference, AT_ONCE)
+    assert (summary["published"], len(bedrock.requests)) == (3, 1)
+
+
+async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = faithful
+    item = work_item()
+    with recording(TaskKey("describe_products", "run", "describe", 0)) as record:
+        await writing.describe_shard(shard(item), AT_ONCE)
+    assert Dataset("prompt", "v1", item.prompt_sha256) in record.inputs
+    assert Dataset("text_model", item.text_model_id, item.text_model_id) in record.inputs
+    kinds = [dataset.kind for dataset in record.outputs]
+    assert kinds == ["object", "object", "request"]
+    assert record.outputs[2].version == Result.from_dict(storage.read_json(item.result_uri)).request_id
+    assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20}
