@@ -63,7 +63,8 @@ class _Plan:
 
     quirk_at: dict[int, str]
     counts: Counter[str] = field(default_factory=Counter)
-    last_picture: bytes = b""
+    last_plain_id: str = ""
+    last_plain_picture: bytes = b""
 
 
 def write_drop(directory: Path, monday: date, products: int, seed: int = 0, *, plain: bool = False) -> Sample:
@@ -85,7 +86,7 @@ def write_drop(directory: Path, monday: date, products: int, seed: int = 0, *, p
     for position in range(products):
         rng = np.random.default_rng([seed, monday.toordinal(), position])
         product = make_product(_product_id(monday, position), monday, rng, plain=plain)
-        lines.append(_write_product(partial, product, monday, plan, position, rng, lines[-1]))
+        lines.append(_write_product(partial, product, monday, plan, position, rng))
         links.append(f"{product.row['id']}.jpg,{picture_link(product, monday)}")
         progress.step()
     (partial / "styles.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -111,7 +112,7 @@ def _product_id(monday: date, position: int) -> int:
 
 
 def _deal_quirks(products: int, rng: np.random.Generator) -> dict[int, str]:
-    """Give each quirk its share of the products, none of them two; the first product gets none."""
+    """Give each quirk its share of the products, none of them two; the first, which others repeat, gets none."""
     free = iter((1 + rng.permutation(products - 1)).tolist())
     least = 1 if products >= _ALWAYS_FROM else 0
     return {
@@ -122,20 +123,21 @@ def _deal_quirks(products: int, rng: np.random.Generator) -> dict[int, str]:
 
 
 def _write_product(
-    directory: Path, product: Product, monday: date, plan: _Plan, position: int, rng: np.random.Generator, before: str
+    directory: Path, product: Product, monday: date, plan: _Plan, position: int, rng: np.random.Generator
 ) -> str:
     """Write a product's picture and JSON as its quirk has them; return its line of styles.csv."""
     quirk = plan.quirk_at.get(position, "")
     if quirk:
         plan.counts[quirk] += 1
     _change_words(product, quirk, rng)
-    picture = _jpeg(draw(product.garment, rng))
-    if quirk == "same_picture" and plan.last_picture:
-        picture = plan.last_picture
-    if quirk != "duplicate_id":
-        _write_files(directory, product, monday, quirk, picture, plan.counts[quirk])
-        plan.last_picture = picture if not quirk else plan.last_picture
-    return _line(product, quirk, before)
+    if quirk == "duplicate_id":
+        product.row["id"] = plan.last_plain_id
+        return _line(product, quirk)
+    picture = plan.last_plain_picture if quirk == "same_picture" else _jpeg(draw(product.garment, rng))
+    _write_files(directory, product, monday, quirk, picture, plan.counts[quirk])
+    if not quirk:
+        plan.last_plain_id, plan.last_plain_picture = product.row["id"], picture
+    return _line(product, quirk)
 
 
 def _change_words(product: Product, quirk: str, rng: np.random.Generator) -> None:
@@ -178,8 +180,6 @@ def _write_files(directory: Path, product: Product, monday: date, quirk: str, pi
         (directory / "styles" / f"{product_id}.json").write_bytes(orjson.dumps(styles_json(product, monday)))
 
 
-def _line(product: Product, quirk: str, before: str) -> str:
-    if quirk == "duplicate_id":
-        product.row["id"] = before.split(",", 1)[0]
+def _line(product: Product, quirk: str) -> str:
     line = ",".join(product.row.values())
     return ",".join(line.split(",")[:5]) if quirk == "cut_line" else line
