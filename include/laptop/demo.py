@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from laptop import summary, watching
+from laptop import summary, summary_text, watching
 from laptop.airflow_api import AirflowApi, DagRun, TaskInstance
 from laptop.environment import adopt, process_environment
 from laptop.errors import LaptopError
@@ -74,8 +74,7 @@ class Driver:
         self._api.set_paused(DESCRIBE, True)
         runs = summary.Runs(self.ingest(choice), self.retrain(force=True), self.describe(choice.drop_id))
         self._say("")
-        for line in summary.lines(self._api, runs):
-            self._say(line)
+        summary_text.show(self._console, summary.collect(self._api, runs))
 
     def ingest(self, choice: DropChoice) -> DagRun:
         """Upload the drop and run ``ingest_drop`` on it."""

@@ -13,7 +13,15 @@ from rich.text import Text
 
 from laptop.watching import RunView, TaskView
 
-_MARKS = {"success": "✓", "failed": "✗", "upstream_failed": "✗", "skipped": "–", "running": "▸", "deferred": "▸"}
+_MARKS = {
+    "success": "✓",
+    "failed": "✗",
+    "upstream_failed": "✗",
+    "up_for_retry": "↻",
+    "skipped": "–",
+    "running": "▸",
+    "deferred": "▸",
+}
 _STYLES = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "cyan", "deferred": "cyan"}
 _WORDS = {
     "": "",
