@@ -68,9 +68,9 @@ def ingest_drop():
     @traced_task(execution_timeout=timedelta(hours=1))
     def validate(candidates: dict) -> dict:
         """Run the Great Expectations checkpoint; refuse the drop if too much of it is bad."""
-        from lookbook.quality import validation
+        from lookbook.quality import validating
 
-        return validation.validate(candidates["uri"]).reference()
+        return validating.validate(candidates["uri"]).reference()
 
     @traced_task
     def stage(candidates: dict, validation: dict) -> dict:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from tests.local_aws.conftest import Account, LocalAws
+
+from lookbook import aws
+from lookbook.settings import get_settings
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +36,25 @@ def run_dag(airflow_db: None) -> Callable[..., Any]:
         return dag.test(**arguments)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Local AWS with the test image and the buckets that tests use."""
+    gateway = LocalAws(tmp_path_factory.mktemp("local-aws") / "state").start()
+    for name in ("data", "lookbook"):
+        gateway.client("s3").create_bucket(Bucket=name)
+    gateway.client("s3").put_object(Bucket="data", Key="train/a.csv", Body=b"1,2")
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def account(gateway: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """Local AWS's account, which hooks and library reach by the environment, as they would reach AWS."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", gateway.url)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    monkeypatch.setenv("LOOKBOOK_POLL_INTERVAL_S", "1")
+    get_settings.cache_clear()
+    aws.client.cache_clear()
+    return Account(gateway)

@@ -265,7 +265,7 @@ def _create_once(create: Any, exists: str, log: Any) -> None:
 
 
 def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
-    reason = job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")
+    reason = (job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")).rstrip(". ")
     message = (
         f"Training job {job['TrainingJobName']} ended {job['TrainingJobStatus']}: {reason}. "
         f"Its log: CloudWatch group /aws/sagemaker/TrainingJobs, stream prefix {job['TrainingJobName']}."
