@@ -139,25 +139,9 @@ def _answers(plan: Plan, model_version: str | None) -> _Answers:
     by_product: dict[str, list[Row]] = defaultdict(list)
     if model_version is not None:
         of_model = And(tables.equals("drop_id", plan.drop_id), tables.equals("model_version", model_version))
-        applicable = _stated_attributes(plan.products_snapshot)
-        kinds = {product.product_id: product.article_type for product in plan.products}
         for row in tables.read("predictions.attributes", of_model).to_pylist():
-            if row["attribute"] in applicable[kinds.get(row["product_id"])]:
-                by_product[row["product_id"]].append(row)
+            by_product[row["product_id"]].append(row)
     return _Answers(model_version, by_product)
-
-
-def _stated_attributes(snapshot: str) -> dict[str | None, set[str]]:
-    """Return, by article type, the attributes that the catalogue states for at least one product of it.
-
-    Asked about a belt's collar, the model answers with a collar: an attribute that no product of a type has is not
-    taken from it.
-    """
-    stated: dict[str | None, set[str]] = defaultdict(set)
-    columns = ("article_type", "attributes")
-    for row in tables.read("catalog.products", None, columns, snapshot).to_pylist(maps_as_pydicts="strict"):
-        stated[row["article_type"]].update(row["attributes"] or {})
-    return stated
 
 
 def _work_item(plan: Plan, product: Row, answers: _Answers) -> WorkItem:
