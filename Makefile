@@ -4,7 +4,12 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+ifndef PYTHON
+# The first that runs and is of a version that fits; a name alone may be a shim of a version that isn't there.
+PYTHON := $(shell for python in python3.12 python3.11 python3; do \
+  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2> /dev/null \
+  && command -v "$$python" && break; done)
+endif
 UV_VERSION := 0.13.8
 STATE ?= .lookbook
 AIRFLOW_PORT ?= 8080
@@ -76,7 +81,8 @@ setup: ## Make both environments (.venv, .venv-training); instant when they are 
 
 .PHONY: test
 test: setup lint ## Run every check; ends with pytest's summary
-	@PYTHONPATH= .venv-training/bin/python -m pytest tests/training_image
+	@.venv-training/bin/pip install --quiet --disable-pip-version-check --requirement training_image/requirements-dev.txt
+	@.venv-training/bin/python -m pytest tests/training_image
 	@$(BIN)/python -m pytest --ignore tests/training_image
 
 .PHONY: lint
@@ -90,11 +96,18 @@ bench: setup ## Measure against the goals; NAME=<benchmark> for one, DATA=<direc
 	@$(RUN) -m benchmarks $(if $(NAME),--name $(NAME)) $(if $(DATA),--data "$(DATA)")
 
 .PHONY: requirements
-requirements: .uv/.made ## Compile requirements.txt from pyproject.toml and uv.lock
+requirements: .uv/.made ## Compile the requirements files from pyproject.toml and uv.lock
 	@.uv/bin/uv lock --quiet
 	@.uv/bin/uv export --quiet --frozen --no-dev --extra cluster --no-hashes --no-annotate --no-header \
 	  --format requirements-txt --output-file requirements.txt
-	@echo "Wrote requirements.txt"
+	@.uv/bin/uv export --quiet --frozen --only-group local-aws --no-hashes --no-annotate --no-header \
+	  --format requirements-txt --output-file requirements-local-aws.txt
+	@echo "Wrote requirements.txt and requirements-local-aws.txt"
+
+.env: ## Make the keys and passwords that docker-compose.yaml asks for
+	@$(MAKE) --no-print-directory $(ORCHESTRATOR)
+	@umask 077 && $(LAPTOP) env-file > $@
+	@echo "Wrote .env; next: docker compose up --build --detach --wait"
 
 .PHONY: clean
 clean: down ## Stop everything and delete what it kept: tables, models, runs, logs (the environments stay)
@@ -104,13 +117,12 @@ clean: down ## Stop everything and delete what it kept: tables, models, runs, lo
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[.a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- environments ----
 
 .uv/.made: Makefile
-	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
-	  { echo "Lookbook needs Python 3.11 or 3.12; found: $(PYTHON). Choose one: make PYTHON=<path>" >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "Lookbook needs Python 3.11 or 3.12; none is on the PATH." >&2; exit 1; }
 	@"$(PYTHON)" -m venv .uv || \
 	  { echo "$(PYTHON) can't make virtual environments; on Debian or Ubuntu install python3-venv." >&2; exit 1; }
 	@.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

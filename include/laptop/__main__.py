@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         "--date", help="the drop's Monday; by default the latest drop"
     )
     add("local-aws", commands.local_aws, "Run only local AWS, in the foreground")
+    add("prepare", commands.prepare, "Create bucket, base model and tables where the environment points")
+    add("env-file", commands.env_file, "Print keys for docker compose's .env")
     add("run", commands.run, "Run a command as part of the platform").add_argument(
         "words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments"
     )

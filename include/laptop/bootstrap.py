@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laptop.environment import adopt
 from laptop.errors import LaptopError
 from laptop.places import Places
 
@@ -39,16 +38,18 @@ def prepare_database(places: Places, environment: dict[str, str]) -> None:
     stamp.write_text(airflow)
 
 
-def prepare_aws(places: Places, environment: dict[str, str], say: Callable[[str], None]) -> None:
-    """Create the bucket, upload the base model where it changed, and create missing tables, in this very process."""
-    adopt(environment)
+def prepare_aws(root: Path, say: Callable[[str], None]) -> None:
+    """Create the bucket, upload the base model where it changed, and create missing tables.
+
+    The AWS account and the catalogue are those that this process's environment names.
+    """
     from lookbook.aws import client
     from lookbook.catalog import tables
     from lookbook.settings import get_settings
 
     settings = get_settings()
     client("s3").create_bucket(Bucket=settings.bucket)
-    uploaded = upload_directory(places.root / "training_image" / "base" / "tiny-blip2", settings.base_model_uri)
+    uploaded = upload_directory(root / "training_image" / "base" / "tiny-blip2", settings.base_model_uri)
     if uploaded:
         say(f"Uploaded the base model ({uploaded} files) to {settings.base_model_uri}")
     tables.ensure_tables()

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from laptop import bootstrap, record, supervisor
 from laptop import demo as driver
-from laptop import record, supervisor
 from laptop.components import local_aws as local_aws_component
 from laptop.environment import client_environment, images_text, process_environment
 from laptop.errors import LaptopError
-from laptop.keys import USERNAME, load_or_create
+from laptop.keys import USERNAME, generate, load_or_create
 from laptop.places import Places
 from laptop.ports import Ports, choose
 from laptop.record import Record
@@ -130,6 +130,22 @@ def local_aws(session: Session, _options: argparse.Namespace) -> None:
     for name, value in client_environment(ports).items():
         session.say(f"export {name}={value}")
     os.execve(sys.executable, local_aws_component(places, ports).command(), environment)  # noqa: S606 - becomes it
+
+
+def prepare(session: Session, _options: argparse.Namespace) -> None:
+    """Create bucket, base model and tables in the AWS account that the environment names."""
+    bootstrap.prepare_aws(session.places.root, session.say)
+    session.say("Bucket, base model and tables are there.")
+
+
+def env_file(session: Session, _options: argparse.Namespace) -> None:
+    """Print new keys and passwords in the form of docker compose's ``.env``."""
+    keys = generate()
+    session.say(f"LOOKBOOK_ADMIN_PASSWORD={keys.password}")
+    session.say(f"LOOKBOOK_DATABASE_PASSWORD={generate().password.replace('-', 'x')}")
+    session.say(f"LOOKBOOK_FERNET_KEY={keys.fernet_key}")
+    session.say(f"LOOKBOOK_API_SECRET={keys.api_secret}")
+    session.say(f"LOOKBOOK_JWT_SECRET={keys.jwt_secret}")
 
 
 def _driver(session: Session) -> driver.Driver:

@@ -29,7 +29,7 @@ def load_or_create(places: Places) -> Keys:
     if places.keys_file.exists():
         keys = Keys(**json.loads(places.keys_file.read_text()))
     else:
-        keys = _generate()
+        keys = generate()
         write_private(places.keys_file, json.dumps(asdict(keys), indent=2) + "\n")
     write_private(places.passwords_file, json.dumps({USERNAME: keys.password}) + "\n")
     return keys
@@ -44,7 +44,8 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _generate() -> Keys:
+def generate() -> Keys:
+    """Return new keys."""
     return Keys(
         password=secrets.token_urlsafe(12),
         jwt_secret=secrets.token_urlsafe(64),

@@ -15,7 +15,7 @@ import psutil
 from laptop import bootstrap, record
 from laptop.airflow_api import AirflowApi
 from laptop.components import AIRFLOW, LOCAL_AWS, Component, all_components, local_aws
-from laptop.environment import images_text, process_environment
+from laptop.environment import adopt, images_text, process_environment
 from laptop.errors import LaptopError
 from laptop.keys import load_or_create
 from laptop.places import Places
@@ -153,7 +153,8 @@ def _start_all(places: Places, wanted: Ports, say: Say) -> Record:
     for component in AIRFLOW:
         known = _start(places, known, component, environment)
     _wait_for(places, known, [LOCAL_AWS])
-    bootstrap.prepare_aws(places, environment, say)
+    adopt(environment)
+    bootstrap.prepare_aws(places.root, say)
     pools = bootstrap.pools(places, environment)
     _wait_for(places, known, [process.name for process in known.processes])
     with AirflowApi(ports.airflow_url, keys.password) as api:
