@@ -1,0 +1,65 @@
+"""A serving container for these tests: the image's HTTP contract on the standard library, and scripted faults.
+
+What it does with a picture is written in the picture: ``refuse …`` gets a 400, ``fail …`` a 500, ``recover …`` a 503
+the first time, ``garbage …`` a 200 that is no answer; any other gets an answer to each question.
+"""
+
+import base64
+import json
+import os
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+CALLS = Path(os.environ["CALLS_FILE"])
+VERSION = os.environ["LOOKBOOK_MODEL_VERSION"]
+seen: Counter[bytes] = Counter()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(200, b"")
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        picture = base64.b64decode(request["image"])
+        seen[picture] += 1
+        with CALLS.open("a") as calls:
+            calls.write(json.dumps({"picture": picture.decode(errors="replace")[:40], **request, "image": None}) + "\n")
+        faults = {b"refuse": 400, b"fail": 500, b"recover": 503 if seen[picture] == 1 else 200}
+        status = faults.get(picture.split(b" ")[0], 200)
+        if status != 200:
+            self.answer(status, json.dumps({"error": f"the container says {status}"}).encode())
+        elif picture.startswith(b"garbage"):
+            self.answer(200, b"<html>")
+        else:
+            self.answer(200, json.dumps(respond(request["questions"])).encode())
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def respond(questions: list[str]) -> dict:
+    named = {"fabric": ("Fabric", "Cotton"), "colour": ("baseColour", "Red"), "neck": ("Fabric", "not a neck")}
+    words = [question.split("the ")[1].split(" of")[0] for question in questions]
+    answers = [
+        {"question": question, "attribute": attribute, "value": value, "probability": 0.75, "text": ""}
+        for question, (attribute, value) in zip(
+            questions, (named.get(word, (None, None)) for word in words), strict=True
+        )
+    ]
+    # A liar says that it is another version than it was deployed as.
+    return {"answers": answers, "model_version": os.environ.get("CLAIMED_VERSION", VERSION)}
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
