@@ -18,6 +18,7 @@ BASE = Path(os.environ["SAGEMAKER_BASE_DIR"])
 def train() -> int:
     parameters = json.loads((BASE / "input/config/hyperparameters.json").read_text())
     print("started with", parameters, flush=True)
+    time.sleep(float(parameters.get("seconds", 0)))
     code = {"succeed": succeed, "fail": fail, "crash": crash, "wait": wait}[parameters.get("do", "succeed")]()
     write_model(parameters)
     return code

@@ -76,14 +76,3 @@ def test_an_operation_that_aws_does_not_know_either_is_refused(gateway: LocalAws
 def test_a_bad_token_is_a_validation_exception(gateway: LocalAws) -> None:
     sagemaker = gateway.client("sagemaker")
     assert _refused(sagemaker.list_models, NextToken="bm9uc2Vuc2U=") == (400, "ValidationException")
-
-
-def test_it_greets_with_the_variables_to_export(own_gateway: LocalAws) -> None:
-    process = own_gateway.process
-    own_gateway.stop()
-    own_gateway.start()
-    assert own_gateway.process is not process and own_gateway.process and own_gateway.process.stdout
-    lines = [own_gateway.process.stdout.readline().strip() for _ in range(5)]
-    assert f"export AWS_ENDPOINT_URL={own_gateway.url}" in lines
-    assert "export AWS_ACCESS_KEY_ID=local" in lines
-    assert "export AWS_DEFAULT_REGION=us-east-1" in lines

@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.local_aws.conftest import Account, LocalAws, wait_for
 
 
@@ -156,36 +153,3 @@ def test_small_services_survive_a_kill(own_gateway: LocalAws, own_account: Accou
     own_gateway.kill()
     own_gateway.start()
     assert ssm.get_parameter(Name="/lookbook/champion")["Parameter"]["Value"] == "7"
-
-
-def _second(own_gateway: LocalAws, **changes: str) -> subprocess.CompletedProcess[str]:
-    arguments = {
-        "--port": str(own_gateway.port),
-        "--state": str(own_gateway.state),
-        "--images": str(own_gateway.images),
-        **{f"--{name}": value for name, value in changes.items()},
-    }
-    command = [sys.executable, "-m", "local_aws", *(part for pair in arguments.items() for part in pair)]
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "include")}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
-
-
-def test_what_is_wrong_with_a_start_is_told_in_a_line(own_gateway: LocalAws, tmp_path: Path) -> None:
-    other = str(tmp_path / "other")
-    cases = (
-        ({}, "is in use by another local AWS"),
-        ({"state": other}, "can't be used: Address already in use. Give a free one with --port."),
-        ({"state": other, "images": str(tmp_path / "none.json")}, "can't be read"),
-    )
-    for changes, told in cases:
-        ended = _second(own_gateway, **changes)
-        assert ended.returncode == 2
-        assert ended.stderr.count("\n") == 1 and told in ended.stderr
-
-
-@pytest.mark.parametrize("text", ["{", '{"x": {}}', '{"x": {"command": []}}', "[]"])
-def test_an_image_file_that_is_not_as_expected_is_refused(own_gateway: LocalAws, tmp_path: Path, text: str) -> None:
-    file = tmp_path / "bad.json"
-    file.write_text(text)
-    ended = _second(own_gateway, images=str(file))
-    assert ended.returncode == 2 and "it should be like" in ended.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_lists_are_paged_in_key_order(s3: Any) -> None:
     )
     keys = [[item["Key"] for item in page["Contents"]] for page in pages]
     assert [len(page) for page in keys] == [10, 10, 5]
-    assert sum(keys, []) == [f"page/{number:02d}" for number in range(25)]
+    assert [key for page in keys for key in page] == [f"page/{number:02d}" for number in range(25)]
 
 
 def test_a_delimiter_folds_what_is_below_it(s3: Any) -> None:
@@ -104,8 +105,6 @@ def test_an_object_that_can_not_reach_the_disk_is_not_acknowledged(s3: Any) -> N
 
 
 def test_two_hundred_writes_at_once_are_all_there(s3: Any) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     def put(number: int) -> None:
         s3.put_object(Bucket="conformance", Key=f"many/{number:03d}", Body=str(number).encode())
 
