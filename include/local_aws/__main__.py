@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,8 @@ import uvicorn
 from local_aws import images
 from local_aws.gateway import Gateway
 from local_aws.settings import REGION, Settings, from_environment
+
+_LOG_BYTES = 5_000_000
 
 
 class StartError(Exception):
@@ -113,10 +116,10 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _log_to(path: Path) -> None:
+    file = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=1)
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    logging.basicConfig(filename=path, level=logging.INFO, format=form)
-    for chatty in ("httpx", "botocore", "s3", "ministack", "persistence"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[file], level=logging.WARNING, format=form)
+    logging.getLogger("local_aws").setLevel(logging.INFO)
 
 
 def _say_hello(settings: Settings) -> None:

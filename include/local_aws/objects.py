@@ -39,7 +39,7 @@ class Location(NamedTuple):
         """
         scheme, _, rest = uri.partition("://")
         bucket, _, key = rest.partition("/")
-        if scheme not in ("s3", "https") or not bucket:
+        if scheme != "s3" or not bucket:
             raise ObjectsError(f"ClientError: {uri!r} is not an S3 URI like s3://bucket/prefix")
         return cls(bucket, key)
 

@@ -53,6 +53,7 @@ class Hosting:
         self._images, self._settings = images, settings
         self._routes: dict[str, Fleet] = {}
         self._closing = threading.Event()
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -77,6 +78,7 @@ class Hosting:
 
     def deploy(self, endpoint: str) -> None:
         """Begin to bring an endpoint to its target config."""
+        logger.info("Endpoint %s: deploying", endpoint)
         self._spawn(self._deploy, endpoint)
 
     def remove(self, endpoint: str) -> None:
@@ -85,8 +87,9 @@ class Hosting:
 
     def _spawn(self, work: Callable[..., None], *arguments: Any) -> None:
         thread = threading.Thread(target=work, args=arguments, name=f"hosting-{work.__name__}", daemon=True)
-        self._threads = [other for other in self._threads if other.is_alive()] + [thread]
         thread.start()
+        with self._lock:
+            self._threads = [*(other for other in self._threads if other.is_alive()), thread]
 
     def _take_up(self, endpoint: Document) -> None:
         name, status = endpoint["EndpointName"], endpoint["EndpointStatus"]
@@ -186,6 +189,7 @@ class Hosting:
         if not wanted:
             self._take_down(fleet)
             return
+        logger.info("Endpoint %s: serving with %s", name, fleet.config)
         old, self._routes[name] = self._routes.get(name), fleet
         if old:
             self._retire(name, old)
@@ -229,7 +233,8 @@ class Hosting:
         try:
             revived = [replica for replica in fleet.replicas if replica.revive()]
             changed = fleet.ship_logs(self._logs) or revived
-        except OSError:
+        except Exception:
+            # The next look may go better, and the other endpoints must not be left alone.
             logger.exception("Endpoint %s can't be looked after now", name)
             return
         for replica in revived:

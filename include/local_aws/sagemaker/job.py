@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ _MESSAGES = {
 }
 # DescribeTrainingJob's limit.
 _REASON_LIMIT = 1024
+
+logger = logging.getLogger(__name__)
 
 
 class Job:
@@ -76,6 +79,7 @@ class Job:
                 fields |= {"TrainingEndTime": end, "TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
             reason = reason[:_REASON_LIMIT] if reason else None
             self.enter(secondary, TrainingJobStatus=status, FailureReason=reason, _stage=None, **fields)
+        logger.info("Training job %s: %s %s", self.name, secondary, reason or "")
         shutil.rmtree(self.base, ignore_errors=True)
 
     def process(self, which: str) -> Process | None:

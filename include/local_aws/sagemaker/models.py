@@ -75,7 +75,7 @@ class Models:
             raise validation(f"Cannot find image: {image}. The image file of local AWS has: {known}.")
         if "ModelDataSource" in container:
             raise unsupported("ModelDataSource (give ModelDataUrl)")
-        if data and not self._objects.exists(data):
+        if data and not (data.startswith("s3://") and self._objects.exists(data)):
             raise validation(f"Could not find model data at {data}.")
 
 

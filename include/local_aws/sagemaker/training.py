@@ -62,8 +62,10 @@ class Trainer:
             self.submit(job["TrainingJobName"])
 
     def submit(self, name: str) -> None:
-        """Queue a job that is written down."""
+        """Queue a job that is written down; while the gateway ends, that is left to the next one."""
         with self._lock:
+            if self._closing.is_set():
+                return
             busy = len(self._waiting) >= self._settings.training_capacity
             if busy and self._job(name).document["_stage"] == QUEUED:
                 self._job(name).enter("Pending")
@@ -79,7 +81,8 @@ class Trainer:
 
     def close(self) -> None:
         """Stop what runs and return when nothing does; jobs that wait are taken up by the next gateway."""
-        self._closing.set()
+        with self._lock:
+            self._closing.set()
         self._pool.shutdown(cancel_futures=True)
 
     def _job(self, name: str) -> Job:
@@ -113,6 +116,9 @@ class Trainer:
         """Bring the data and start the container; say whether it was started."""
         job.enter("Downloading", TrainingStartTime=time.time())
         document = job.document
+        # A gateway that was killed at the wrong moment may have started it already.
+        if early := job.process("container"):
+            early.end(0)
         shutil.rmtree(job.directory, ignore_errors=True)
         container.prepare(job.base, document)
         for download in self._downloads(job, document):
