@@ -148,7 +148,12 @@ def publish_products(*rows: dict[str, Any], drop_id: str = DROP) -> str:
     )
 
 
-def publish_answers(*answers: tuple[str, str, str, float], version: str = "v3", drop_id: str = DROP) -> str:
+def publish_answers(
+    *answers: tuple[str, str, str, float],
+    version: str = "v3",
+    drop_id: str = DROP,
+    picture_sha256: str | None = None,
+) -> str:
     """Put (product, attribute, value, probability) rows into ``predictions.attributes``."""
     rows = [
         dict.fromkeys(PREDICTED_ATTRIBUTES.names)
@@ -158,7 +163,8 @@ def publish_answers(*answers: tuple[str, str, str, float], version: str = "v3", 
             "attribute": attribute,
             "value": value,
             "probability": probability,
-            "picture_sha256": f"sha-of-{product_id}",
+            "picture_sha256": picture_sha256 or f"sha-of-{product_id}",
+            "result_uri": "s3://lookbook/predictions/x.json",
             "model_version": version,
             "endpoint_config": f"config-{version}",
         }

@@ -1,0 +1,304 @@
+"""From a description back to its picture: every link, and what the chain says when one is broken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import httpx
+import orjson
+import pyarrow as pa
+import pytest
+from tests.descriptions.conftest import DROP, product, publish_answers, publish_products
+
+from lookbook import aws, storage
+from lookbook.catalog import tables
+from lookbook.catalog.schemas import DESCRIPTIONS
+from lookbook.descriptions import planning, plans
+from lookbook.descriptions.results import Result
+from lookbook.errors import PermanentError
+from lookbook.lineage import __main__ as command
+from lookbook.lineage import queries, records, store
+from lookbook.lineage.chain import Chain, Link
+from lookbook.lineage.records import TaskKey
+from lookbook.settings import get_settings
+
+INGEST, RETRAIN, DESCRIBE = "ingest_drop", "retrain_attribute_model", "describe_products"
+PICTURE, STYLES = b"a picture", b'{"data": {}}'
+PICTURE_URI = f"s3://lookbook/drops/{DROP}/images/38642.jpg"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def task(dag_id: str, task_id: str, map_index: int = -1) -> TaskKey:
+    return TaskKey(dag_id, "run-1", task_id, map_index, drop_id=None if dag_id == RETRAIN else DROP)
+
+
+def ingest() -> None:
+    root = f"s3://lookbook/drops/{DROP}/"
+    picture = storage.write_bytes(PICTURE_URI, PICTURE)
+    storage.write_bytes(f"{root}styles/38642.json", STYLES)
+    storage.write_bytes(f"{root}styles.csv", b"id,gender\n38642,Men\n")
+    with records.recording(task(INGEST, "read")) as read:
+        pass
+    with records.recording(task(INGEST, "publish")) as published:
+        publish_products(
+            product(
+                "38642",
+                line_number=2,
+                raw_line="38642,Men",
+                picture_uri=PICTURE_URI,
+                picture_etag=picture.etag,
+                picture_sha256=sha256(PICTURE),
+                styles_json_uri=f"{root}styles/38642.json",
+                styles_json_sha256=sha256(STYLES),
+            )
+        )
+    for record in (read, published):
+        store.save(record)
+    store.collect(INGEST, "run-1")
+
+
+def retrain() -> str:
+    """Leave what the retraining DAG leaves in SageMaker, S3 and lineage; return the endpoint config's name."""
+    sagemaker, group = boto3.client("sagemaker"), get_settings().model_package_group
+    role = get_settings().execution_role_arn
+    dataset = storage.write_json(
+        "s3://lookbook/training/datasets/d1/dataset.json",
+        {"counts": {"train": {"pairs": 12}}, "products_snapshot": "77"},
+    )
+    job = sagemaker.create_training_job(
+        TrainingJobName="lookbook-train-d1",
+        AlgorithmSpecification={"TrainingImage": "image", "TrainingInputMode": "File"},
+        RoleArn=role,
+        OutputDataConfig={"S3OutputPath": "s3://lookbook/training/jobs"},
+        ResourceConfig={"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )["TrainingJobArn"]
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={
+            "dataset_id": "d1",
+            "training_job": "lookbook-train-d1",
+            "exact_match_challenger": "0.91",
+        },
+    )["ModelPackageArn"]
+    sagemaker.create_model(
+        ModelName="m", ExecutionRoleArn=role, PrimaryContainer={"Image": "image", "ModelDataUrl": "s3://lookbook/m"}
+    )
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="config-v1", ProductionVariants=[variant])
+    for task_id, kind, name, version in (
+        ("build_dataset", "object", dataset.uri, dataset.etag),
+        ("train", "training_job", "lookbook-train-d1", job),
+        ("register", "model_package", group, package),
+        ("deploy", "endpoint_config", get_settings().endpoint_name, "config-v1"),
+    ):
+        with records.recording(task(RETRAIN, task_id)) as record:
+            records.writes(kind, name, version)
+        store.save(record)
+    store.collect(RETRAIN, "run-1")
+    return "config-v1"
+
+
+def describe(model_version: str | None) -> Result:
+    """Plan with the real planner, and publish a text for the product."""
+    with records.recording(task(DESCRIBE, "plan")) as planned:
+        plan = planning.plan_products(DROP, [], "run-1")
+    with records.recording(task(DESCRIBE, "predict_attributes")) as predicted:
+        if model_version:
+            answers = (("38642", "Neck", "V-Neck", 0.93), ("38642", "Fabric", "Linen", 0.4))
+            publish_answers(*answers, version=model_version, picture_sha256=sha256(PICTURE))
+    with records.recording(task(DESCRIBE, "shard")) as cut:
+        shards = planning.plan_shards(plan.uri, {"model_version": model_version})
+    [item] = plans.read_items(shards.shards[0].uri)
+    with records.recording(task(DESCRIBE, "describe", 0)) as described:
+        result = Result(item, "published", (), "A blue shirt.", "request-1", 1, 210, 60, 0.000408, DESCRIBE, "run-1")
+        result = Result(**{**vars(result), "task_id": "describe", "map_index": 0})
+        storage.write_json(item.result_uri, result.as_dict())
+    with records.recording(task(DESCRIBE, "publish")) as published:
+        table = pa.Table.from_pylist([result.row()], schema=DESCRIPTIONS)
+        tables.replace("descriptions.descriptions", table, tables.equals("drop_id", DROP))
+    for record in (planned, predicted, cut, described, published):
+        store.save(record)
+    store.collect(DESCRIBE, "run-1")
+    return result
+
+
+@pytest.fixture
+def described(aws_server: str) -> Result:
+    """One product through all three DAGs, with a model in service."""
+    ingest()
+    retrain()
+    return describe("v1")
+
+
+@pytest.fixture(scope="module")
+def whole(moto_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Result, Chain]]:
+    """The same, and its chain, made once for the tests that only look at it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", moto_server)
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        environment.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{tmp_path_factory.mktemp('catalog')}/catalog.db")
+        get_settings.cache_clear()
+        aws.client.cache_clear()
+        httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
+        boto3.client("s3").create_bucket(Bucket="lookbook")
+        ingest()
+        retrain()
+        yield describe("v1"), queries.chain("38642")
+
+
+def link(chain: Chain, kind: str) -> Link:
+    return next(found for found in chain.root.walk() if found.kind == kind)
+
+
+def now(kind: str) -> Link:
+    return link(queries.chain("38642"), kind)
+
+
+def makers(found: Link) -> list[str]:
+    return [str(task) for task in found.tasks]
+
+
+def test_a_whole_chain_reaches_every_link(whole: tuple[Result, Chain]) -> None:
+    _, chain = whole
+    assert chain.problems == []
+    assert [found.kind for found in chain.root.walk()] == [
+        "description",
+        "request",
+        "prompt",
+        "facts",
+        "attribute predictions",
+        "endpoint config",
+        "model package",
+        "training job",
+        "data set",
+        "product",
+        "row",
+        "styles JSON",
+        "picture",
+    ]
+
+
+def test_the_description_names_its_text_request_and_prompt(whole: tuple[Result, Chain]) -> None:
+    described, chain = whole
+    assert link(chain, "description").details["text"] == "A blue shirt."
+    assert link(chain, "description").version == described.item.input_hash
+    assert (link(chain, "request").name, link(chain, "request").version) == (get_settings().text_model_id, "request-1")
+    assert link(chain, "request").details == {"tokens": "210 in, 60 out", "cost": "0.000408 USD"}
+    assert (link(chain, "prompt").name, link(chain, "prompt").version) == ("v1", described.item.prompt_sha256)
+
+
+def test_facts_and_predictions_have_their_source_and_probability(whole: tuple[Result, Chain]) -> None:
+    _, chain = whole
+    assert link(chain, "facts").details["Fabric"] == "Cotton (catalogue)"
+    assert link(chain, "facts").details["Neck"] == "V-Neck (model v1, probability 0.930)"
+    assert link(chain, "facts").details["difference in Fabric"] == "catalogue Cotton, model Linen (probability 0.400)"
+    assert link(chain, "attribute predictions").details == {
+        "Neck": "V-Neck (probability 0.930)",
+        "Fabric": "Linen (probability 0.400)",
+    }
+
+
+def test_the_model_leads_to_its_job_and_data_set(whole: tuple[Result, Chain]) -> None:
+    _, chain = whole
+    package, job, dataset = link(chain, "model package"), link(chain, "training job"), link(chain, "data set")
+    assert (package.name, package.details["exact_match_challenger"]) == ("lookbook-attributes v1", "0.91")
+    assert package.version is not None and package.version.endswith("/1")
+    assert (job.name, dataset.name) == ("lookbook-train-d1", "d1")
+    assert (dataset.details["products_snapshot"], dataset.details["train"]) == ("77", "12 pairs")
+    assert link(chain, "endpoint config").name == "config-v1"
+
+
+def test_the_product_leads_to_its_line_json_and_picture(whole: tuple[Result, Chain]) -> None:
+    described, chain = whole
+    assert link(chain, "product").version == described.item.products_snapshot
+    assert link(chain, "row").name == f"s3://lookbook/drops/{DROP}/styles.csv line 2"
+    assert link(chain, "row").details == {"line": "38642,Men"}
+    assert link(chain, "styles JSON").version == sha256(STYLES)
+    assert link(chain, "picture").version == f"sha256 {sha256(PICTURE)}"
+    assert link(chain, "picture").details["checksum in S3 now"] == "matches"
+    assert link(chain, "picture").details["etag"]
+
+
+def test_every_link_names_the_task_instances_that_made_it(whole: tuple[Result, Chain]) -> None:
+    _, chain = whole
+    assert makers(link(chain, "description")) == [
+        "describe_products · run-1 · describe [0]",
+        "describe_products · run-1 · publish",
+    ]
+    assert makers(link(chain, "attribute predictions")) == ["describe_products · run-1 · predict_attributes"]
+    assert makers(link(chain, "product")) == ["ingest_drop · run-1 · read", "ingest_drop · run-1 · publish"]
+    assert makers(link(chain, "data set")) == ["retrain_attribute_model · run-1 · build_dataset"]
+    assert makers(link(chain, "training job")) == ["retrain_attribute_model · run-1 · train"]
+    assert makers(link(chain, "model package")) == ["retrain_attribute_model · run-1 · register"]
+    assert makers(link(chain, "endpoint config")) == ["retrain_attribute_model · run-1 · deploy"]
+
+
+def test_a_changed_picture_is_noticed(described: Result) -> None:
+    storage.write_bytes(PICTURE_URI, b"another picture")
+    assert now("picture").problem == f"its sha256 is {sha256(b'another picture')} now, not {sha256(PICTURE)}"
+    assert len(queries.chain("38642").problems) == 1
+
+
+def test_whatever_is_gone_is_told_and_the_rest_is_shown(described: Result) -> None:
+    s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
+    for stored in list(storage.list_objects("s3://lookbook/")):
+        if not stored.uri.startswith("s3://lookbook/warehouse/"):
+            s3.delete_object(Bucket="lookbook", Key=storage.split_uri(stored.uri)[1])
+    sagemaker.delete_endpoint_config(EndpointConfigName="config-v1")
+    broken = {found.kind for found in queries.chain("38642").root.walk() if found.problem}
+    assert broken == {"description", "endpoint config", "data set", "row", "styles JSON", "picture"}
+
+
+def test_answers_replaced_by_a_later_model_are_still_found(described: Result) -> None:
+    publish_answers(("38642", "Neck", "Round Neck", 0.8), version="v2", picture_sha256=sha256(PICTURE))
+    assert now("attribute predictions").details["Neck"] == "V-Neck (probability 0.930)"
+
+
+def test_without_a_model_the_chain_has_no_model(aws_server: str) -> None:
+    ingest()
+    describe(None)
+    chain = queries.chain("38642")
+    assert chain.problems == []
+    assert "model package" not in {found.kind for found in chain.root.walk()}
+
+
+def test_a_product_without_a_description_is_refused(aws_server: str) -> None:
+    with pytest.raises(PermanentError, match="Product 1 has no description"):
+        queries.chain("1")
+
+
+def test_the_command_prints_a_tree(described: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["product", "38642"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"description: product 38642 of drop {DROP} @ {described.item.input_hash}\n")
+    assert "\n├─ prompt: v1 @ " in printed
+    assert f"\n   └─ picture: {PICTURE_URI} @ sha256 {sha256(PICTURE)}\n" in printed
+    assert printed.endswith("\n✓ The chain is whole: every link resolves.\n")
+
+
+def test_the_command_prints_json(described: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["product", "38642", "--json"]) == 0
+    printed: dict[str, Any] = orjson.loads(capsys.readouterr().out)
+    assert (printed["product_id"], printed["whole"], printed["problems"]) == ("38642", True, [])
+    assert printed["root"]["sources"][0]["version"] == "request-1"
+
+
+def test_the_command_fails_when_there_is_nothing_to_show_or_a_link_is_broken(
+    described: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["product", "1"]) == 1
+    assert "has no description" in capsys.readouterr().err
+    storage.write_bytes(PICTURE_URI, b"another picture")
+    assert command.main(["product", "38642"]) == 1
+    assert "✗ picture" in capsys.readouterr().out
