@@ -67,7 +67,7 @@ describe: $(ORCHESTRATOR) ## Describe the products of a drop; DATE=<Monday>, by 
 .PHONY: lineage
 lineage: $(ORCHESTRATOR) ## Print where a product's description comes from; PRODUCT=<id>
 	@if [ -z "$(PRODUCT)" ]; then echo "Which product? make lineage PRODUCT=<id>" >&2; exit 2; fi
-	@$(LAPTOP) run -- python -m lookbook.lineage "$(PRODUCT)"
+	@$(LAPTOP) run -- python -m lookbook.lineage product "$(PRODUCT)"
 
 .PHONY: local-aws
 local-aws: setup ## Run only local AWS, in the foreground, and print what to export for any AWS client
