@@ -159,7 +159,8 @@ class _Reading:
         if all(attribute == _PROPER_NAME for attribute, _ in own):
             return set()
         inside = self.words[found.start : found.end]
-        return {(attribute, value) for attribute, value in self.facts if _contains(inside, words(value))}
+        others = self.facts - set(own)
+        return {(attribute, value) for attribute, value in others if _contains(inside, words(value))}
 
     def _is_part_of_a_fact(self, found: _Found) -> bool:
         """Whether the phrase says less than a fact of the same attribute does: a navy blue shirt is blue."""
