@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from local_aws.settings import REGION
 
 SERVICES = ("s3", "sts", "iam", "logs", "monitoring", "sqs", "sns", "ssm", "secretsmanager", "events")
@@ -66,10 +68,14 @@ class SmallServices:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        if scope["type"] == "http":
+            receive = _whole(receive)
         if _changes_buckets(scope):
-            await self._ministack.app(scope, receive, self._saving_first(send))
-            return
-        await self._ministack.app(scope, receive, send)
+            send = self._saving_first(send)
+        try:
+            await self._ministack.app(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody is left to answer
         if scope["type"] == "http" and scope["method"] not in _READING:
             self._changed.set()
 
@@ -99,6 +105,29 @@ class SmallServices:
 
     def _save(self) -> None:
         self._persistence.save_all(self._ministack._build_persistence_save_dict())
+
+
+def _whole(receive: Receive) -> Receive:
+    """Give the request's body in one piece, or not at all.
+
+    ministack adds piece to piece, which takes the square of a body's size, and takes what came before the client went
+    away for the whole.
+
+    Raises:
+        ClientDisconnect: the client went away in the middle.
+    """
+
+    async def receive_all() -> MutableMapping[str, Any]:
+        message = await receive()
+        pieces = [message.get("body", b"")]
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            pieces.append(message.get("body", b""))
+        return {**message, "body": b"".join(pieces)}
+
+    return receive_all
 
 
 def _changes_buckets(scope: Scope) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -102,6 +104,22 @@ def test_what_is_missing_has_s3s_codes(s3: Any) -> None:
 def test_an_object_that_can_not_reach_the_disk_is_not_acknowledged(s3: Any) -> None:
     s3.put_object(Bucket="conformance", Key="file", Body=b"1")
     assert _refused(s3.put_object, Bucket="conformance", Key="file/below", Body=b"2")[0] == 500
+
+
+def test_an_upload_that_breaks_off_leaves_no_object(gateway: LocalAws, s3: Any) -> None:
+    s3.put_object(Bucket="conformance", Key="broken", Body=b"whole")
+    with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+        client.sendall(b"PUT /conformance/broken HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\npart")
+    s3.put_object(Bucket="conformance", Key="after", Body=b"")
+    assert s3.get_object(Bucket="conformance", Key="broken")["Body"].read() == b"whole"
+
+
+def test_a_large_object_takes_seconds_not_minutes(s3: Any) -> None:
+    data = bytes(64 << 20)
+    started = time.monotonic()
+    s3.put_object(Bucket="conformance", Key="64MB", Body=data)
+    assert len(s3.get_object(Bucket="conformance", Key="64MB")["Body"].read()) == len(data)
+    assert time.monotonic() - started < 10
 
 
 def test_two_hundred_writes_at_once_are_all_there(s3: Any) -> None:
