@@ -8,6 +8,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -93,18 +94,24 @@ def conforms(value: Any, shape: Shape) -> None:
         assert isinstance(value, {"string": str, "integer": int, "long": int}[shape.type_name])
 
 
-@pytest.fixture(scope="session")
-def bedrock_server() -> Iterator[tuple[ScriptedBedrock, str]]:
-    """The scripted Bedrock behind a real address."""
-    fake = ScriptedBedrock()
-    app = Starlette(routes=[Route("/model/{model}/converse", fake.converse, methods=["POST"])])
+@contextmanager
+def serving(app: Starlette) -> Iterator[str]:
+    """Serve an app on a free port; give its address."""
     listener = socket.create_server(("127.0.0.1", 0))  # requests wait here from now on, however slow the start
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    yield fake, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def bedrock_server() -> Iterator[tuple[ScriptedBedrock, str]]:
+    """The scripted Bedrock behind a real address."""
+    fake = ScriptedBedrock()
+    with serving(Starlette(routes=[Route("/model/{model}/converse", fake.converse, methods=["POST"])])) as url:
+        yield fake, url
 
 
 @pytest.fixture

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.descriptions.conftest import AT_ONCE, ScriptedBedrock, faithful, refused, said, work_item
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tests.descriptions.conftest import AT_ONCE, ScriptedBedrock, faithful, refused, said, serving, work_item
 
+from local_aws import settings as local_settings
+from local_aws.bedrock.api import Bedrock
+from local_aws.settings import Quota
 from lookbook import storage
 from lookbook.aws import async_client
 from lookbook.descriptions import plans, writing
@@ -209,3 +217,20 @@ async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedB
     assert kinds == ["object", "object", "request"]
     assert record.outputs[2].version == Result.from_dict(storage.read_json(item.result_uri)).request_id
     assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20}
+
+
+async def test_a_shard_outlasts_a_quota_of_local_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quotas = {"*": Quota(requests_per_minute=60)}
+    local = Bedrock(local_settings.Settings(tmp_path, tmp_path, bedrock_quotas=quotas))
+    throttled = []
+
+    async def answer(request: Request) -> Response:
+        response = await local.handle(request)
+        throttled.extend([response.status_code] if response.status_code == 429 else [])
+        return response
+
+    with serving(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
+        summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(62))))
+    assert (summary["published"], summary["failed"]) == (62, 0)
+    assert throttled

@@ -287,6 +287,11 @@ def test_the_command_prints_a_tree(described: Result, capsys: pytest.CaptureFixt
     assert printed.endswith("\n✓ The chain is whole: every link resolves.\n")
 
 
+def test_a_tree_holds_no_control_characters() -> None:
+    shown = Chain("1", Link("row", "styles.csv line 2", details={"line": "1,Men\x1b[31m\n\u202eshirt"})).text()
+    assert "  line: 1,Men�[31m��shirt\n" in shown
+
+
 def test_the_command_prints_json(described: Result, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["product", "38642", "--json"]) == 0
     printed: dict[str, Any] = orjson.loads(capsys.readouterr().out)

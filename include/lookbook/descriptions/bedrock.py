@@ -46,7 +46,7 @@ _WITHHOLDING_STOPS = {
 class Backoff:
     """How long a call keeps trying: waits are drawn from 0 to ``base_s`` × 2ⁿ, at most ``cap_s`` seconds each."""
 
-    attempts: int = 6
+    attempts: int = 8
     base_s: float = 0.5
     cap_s: float = 20.0
 

@@ -64,9 +64,9 @@ class Chain:
         return {"product_id": self.product_id, "whole": not problems, "problems": problems, **asdict(self)}
 
     def text(self) -> str:
-        """Return the chain as a tree to read."""
+        """Return the chain as a tree to read, on a terminal too: what a drop states may hold control characters."""
         verdict = [f"✗ {problem}" for problem in self.problems] or ["✓ The chain is whole: every link resolves."]
-        return "\n".join([*_tree(self.root), "", *verdict])
+        return "\n".join(_printable(line) for line in (*_tree(self.root), "", *verdict))
 
 
 def _tree(link: Link, lead: str = "", stem: str = "") -> Iterator[str]:
@@ -80,3 +80,7 @@ def _tree(link: Link, lead: str = "", stem: str = "") -> Iterator[str]:
     for number, source in enumerate(link.sources, 1):
         last = number == len(link.sources)
         yield from _tree(source, f"{stem}{'└─ ' if last else '├─ '}", stem + ("   " if last else "│  "))
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else "�" for char in line)
