@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def bucket() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
     """The address of a moto server, for code that reaches AWS by pyarrow or asyncio, where moto in-process cannot."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request would bury a failure's own log
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

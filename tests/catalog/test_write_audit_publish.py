@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -100,6 +101,21 @@ def test_drops_staged_on_the_same_main_both_land(store_drop: StoreDrop) -> None:
     published = publishing.publish(second)
     assert published.products_snapshot != second.products_snapshot
     assert published_names() == ["shirt 1", "shirt 2"]
+    assert branches() == {"main"}
+
+
+def test_runs_of_different_drops_at_once_all_land(store_drop: StoreDrop) -> None:
+    days = ["2026-11-02", "2026-11-09", "2026-11-16"]
+    drops = [store_drop(day, [f"{day}-1", f"{day}-2"], rejected=(f"{day}-2",)) for day in days]
+    tables.ensure_tables()
+
+    def run(drop: Any) -> None:
+        publishing.publish(publishing.stage(drop.candidates_uri, drop.validation_uri))
+
+    with ThreadPoolExecutor(len(drops)) as pool:
+        list(pool.map(run, drops))
+    assert published_names() == [f"shirt {day}-1" for day in days]
+    assert sorted(tables.read(QUARANTINE)["product_id"].to_pylist()) == [f"{day}-2" for day in days]
     assert branches() == {"main"}
 
 

@@ -240,16 +240,17 @@ def _ids(name: str, snapshot: str, drop_id: str) -> pa.ChunkedArray:
 
 def _advance(name: str, staged: Staged) -> str:
     """Move ``main`` to the staged snapshot unless it holds the content already; return the snapshot that does."""
+    return tables.committed(f"publish drop {staged.drop_id} in {name}", partial(_move_main, name, staged))
+
+
+def _move_main(name: str, staged: Staged) -> str:
     table = tables.load(name)
     snapshot = staged.products_snapshot if name == PRODUCTS else staged.quarantine_snapshot
     if landed := _landed(table, staged.drop_id, staged.content):
         return landed
     _check_continues(name, table, staged.drop_id, snapshot)
     branch = branch_of(staged.drop_id)
-    try:
-        table.manage_snapshots().set_current_snapshot(int(snapshot)).remove_branch(branch).commit()
-    except tables.CONFLICTS as conflict:
-        raise _StaleError(f"{name} was changed at the same moment ({conflict})") from conflict
+    table.manage_snapshots().set_current_snapshot(int(snapshot)).remove_branch(branch).commit()
     return snapshot
 
 

@@ -7,6 +7,8 @@ table's versions in lineage, are text everywhere: they are larger than a JSON nu
 from __future__ import annotations
 
 import logging
+import random
+import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -36,10 +38,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# A commit that another one overtook, or that found the SQL catalogue busy. PyIceberg itself has by then tried five
-# times on the new state; what is left are conflicts that only beginning anew can solve.
+# A commit that another one overtook, or that found the SQL catalogue busy. PyIceberg tries commits of rows again by
+# itself, but not those that only move or make branches.
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
-_COMMIT_ATTEMPTS = 3
+_COMMIT_ATTEMPTS = 10
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 2.0
+# What PyIceberg 0.12 raises, as a ValueError, for a commit to one branch that a commit to another branch overtook.
+_OVERTAKEN_ON_ANOTHER_BRANCH = "older than last sequence number"
 _SQLITE_BUSY_TIMEOUT_S = 30
 
 
@@ -160,11 +166,20 @@ def overwrite_rows(
     branch: str = "main",
     properties: dict[str, str] | None = None,
 ) -> None:
-    """Replace rows on a branch in one commit; ``properties`` go into the summary of its snapshots."""
-    with warnings.catch_warnings():
-        # The first write of a drop replaces nothing, which is no news.
-        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
-        table.overwrite(rows, row_filter, branch=branch, snapshot_properties=properties or {})
+    """Replace rows on a branch in one commit; ``properties`` go into the summary of its snapshots.
+
+    Raises:
+        CommitFailedException: another commit came first; what was written is not part of the table.
+    """
+    try:
+        with warnings.catch_warnings():
+            # The first write of a drop replaces nothing, which is no news.
+            warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+            table.overwrite(rows, row_filter, branch=branch, snapshot_properties=properties or {})
+    except ValueError as error:
+        if _OVERTAKEN_ON_ANOTHER_BRANCH not in str(error):
+            raise
+        raise CommitFailedException(str(error)) from error
 
 
 def committed(what: str, commit: Callable[[], T]) -> T:
@@ -177,8 +192,10 @@ def committed(what: str, commit: Callable[[], T]) -> T:
         try:
             return commit()
         except CONFLICTS as error:
-            log.warning("Could not %s (attempt %d of %d): %s", what, attempt, _COMMIT_ATTEMPTS, error)
+            log.info("Could not %s (attempt %d of %d): %s", what, attempt, _COMMIT_ATTEMPTS, error)
             conflict = error
+        longest = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
+        time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - spreads writers, hides nothing
     raise RetryableError(f"Could not {what}: other commits came first {_COMMIT_ATTEMPTS} times.") from conflict
 
 
