@@ -8,6 +8,7 @@ from botocore.validate import ParamValidator
 
 from lookbook import storage
 from lookbook.aws import client
+from lookbook.errors import PermanentError
 from lookbook.lineage.records import Dataset, TaskKey, recording
 from lookbook.serving.requests import serving_requests
 from lookbook.settings import get_settings
@@ -124,6 +125,16 @@ def test_the_champion_is_followed_from_the_endpoint_to_its_package() -> None:
     assert champion.model_data == TRAINING["model_data"]
     assert champion.model_name.startswith("lookbook-attributes-v1-")
     assert champion.endpoint_config == serving_requests(arn)["endpoint_config"]["EndpointConfigName"]
+
+
+def test_a_model_that_lookbook_did_not_deploy_is_named() -> None:
+    sagemaker, asked = client("sagemaker"), serving_requests(register())
+    del asked["model"]["PrimaryContainer"]["Environment"]
+    sagemaker.create_model(**asked["model"])
+    sagemaker.create_endpoint_config(**asked["endpoint_config"])
+    sagemaker.create_endpoint(**asked["endpoint"])
+    with pytest.raises(PermanentError, match=r"lookbook-attributes-v1-\w+, which names no package"):
+        registry.champion()
 
 
 @pytest.mark.parametrize(("status", "serves"), [("Creating", False), ("Failed", False), ("Updating", True)])

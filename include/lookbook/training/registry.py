@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from lookbook import storage
 from lookbook.aws import client
+from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
 from lookbook.training import evaluation, gating
@@ -107,16 +108,26 @@ def version_of(package_arn: str) -> str:
 
 
 def champion() -> Champion | None:
-    """Return the model in service, followed from the endpoint to its package; ``None`` where nothing serves."""
+    """Return the model in service, followed from the endpoint to its package; ``None`` where nothing serves.
+
+    Raises:
+        PermanentError: the endpoint serves a model that Lookbook did not deploy.
+    """
     endpoint = _endpoint(get_settings().endpoint_name)
     if endpoint is None or endpoint["EndpointStatus"] not in _SERVING:
         return None
     sagemaker = client("sagemaker")
     config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
     model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
-    package_arn = model["PrimaryContainer"]["Environment"][PACKAGE_VARIABLE]
+    environment = model["PrimaryContainer"].get("Environment", {})
+    if PACKAGE_VARIABLE not in environment:
+        raise PermanentError(
+            f"Endpoint {endpoint['EndpointName']} serves model {model['ModelName']}, which names no package in "
+            f"{PACKAGE_VARIABLE}: Lookbook did not deploy it. Delete that endpoint or set LOOKBOOK_ENDPOINT_NAME."
+        )
+    package_arn = environment[PACKAGE_VARIABLE]
     return Champion(
-        version=model["PrimaryContainer"]["Environment"][VERSION_VARIABLE],
+        version=version_of(package_arn),
         package_arn=package_arn,
         model_name=model["ModelName"],
         model_data=model["PrimaryContainer"]["ModelDataUrl"],
