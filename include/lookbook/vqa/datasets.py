@@ -30,7 +30,6 @@ from lookbook.vqa.split import SIDES, check_sides
 log = logging.getLogger(__name__)
 
 _ID_LENGTH = 16
-_PICTURE_READERS = 8
 _PICTURES_AHEAD = 64  # read at once and held in memory until they are in the tar
 _PAIR_FILE_COLUMNS = ["product_id", "picture", "attribute", "question", "answer"]
 
@@ -155,7 +154,7 @@ def _fill_tar(spool: IO[bytes], pictures: Sequence[tuple[str, str]], progress: P
 
 
 def _read_pictures(pictures: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
-    with ThreadPoolExecutor(_PICTURE_READERS) as readers:
+    with ThreadPoolExecutor(get_settings().read_concurrency) as readers:
         for start in range(0, len(pictures), _PICTURES_AHEAD):
             yield from readers.map(_read_picture, pictures[start : start + _PICTURES_AHEAD])
 
