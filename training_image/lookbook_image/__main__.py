@@ -11,6 +11,11 @@ from lookbook_image.container import Container, stop_on_sigterm
 from lookbook_image.errors import JobError, StoppedError
 
 USAGE = "usage: python -m lookbook_image train|evaluate|serve"
+LIBRARY_SETTINGS = {
+    "HF_HUB_OFFLINE": "1",  # everything a container needs comes through its channels
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # a log is no terminal
+    "TOKENIZERS_PARALLELISM": "false",
+}
 EXIT_FAILED = 1
 EXIT_STOPPED = 128 + 15
 """What a shell reports for a process that SIGTERM ended."""
@@ -18,8 +23,7 @@ EXIT_STOPPED = 128 + 15
 
 def main(arguments: list[str]) -> int:
     """Run the entry point that ``arguments`` names and return the process's exit code."""
-    # A container must not go and fetch models: everything it needs comes through its channels.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.update(LIBRARY_SETTINGS)
     if len(arguments) != 1 or arguments[0] not in ENTRY_POINTS:
         sys.stderr.write(f"{USAGE}\n")
         return 2

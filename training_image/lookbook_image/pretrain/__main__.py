@@ -34,7 +34,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lookbook_image.pretrain", description=__doc__)
     parser.add_argument("--drops", type=Path, nargs="+", required=True, help="drops in Kaggle's layout")
     parser.add_argument("--out", type=Path, required=True, help="directory for the base, in from_pretrained layout")
-    parser.add_argument("--seeing-steps", type=int, default=1100, help="steps of stage A (default %(default)s)")
+    parser.add_argument("--seeing-steps", type=int, default=1300, help="steps of stage A (default %(default)s)")
     parser.add_argument("--talking-steps", type=int, default=500, help="steps of stage B (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of start values and order (default %(default)s)")
     return parser.parse_args(arguments)

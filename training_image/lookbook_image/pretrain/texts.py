@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from lookbook_image.pretrain.words import vocabulary
+from lookbook_image.pretrain.words import ATTRIBUTES, vocabulary
 
 QUESTIONS: dict[str, tuple[str, ...]] = {
     "Fabric": ("What is it made of?", "Which fabric is this?", "Name the material.", "What cloth is it?"),
@@ -27,6 +27,8 @@ DESCRIBE = ("Describe the clothing.", "What do you see?", "Describe this picture
 
 SHARE_OF_CAPTIONS = 0.1
 SHARE_OF_COPIES = 0.25
+SHARE_OF_NAMES = 0.25
+SHARE_OF_LOWER_CASE = 0.5
 
 
 def example(labels: Mapping[str, str], rng: random.Random) -> tuple[str, str]:
@@ -37,12 +39,22 @@ def example(labels: Mapping[str, str], rng: random.Random) -> tuple[str, str]:
     """
     draw = rng.random()
     if draw < SHARE_OF_COPIES:
-        words = rng.choice(vocabulary())
-        return rng.choice(SAY).format(words), words
+        return _copy(rng)
     if draw < SHARE_OF_COPIES + SHARE_OF_CAPTIONS:
         return rng.choice(DESCRIBE), caption(labels)
     attribute = rng.choice([name for name in QUESTIONS if name in labels])
     return rng.choice(QUESTIONS[attribute]), labels[attribute]
+
+
+def _copy(rng: random.Random) -> tuple[str, str]:
+    """Return a task to repeat words: every value, and often an attribute's name; asked for as written or in lower case.
+
+    The names, because LoRA can't teach to say what the base hardly ever said: without them, "Sleeve Styling" came out
+    as "Sleeve Length". Lower case, because that is how questions hold them.
+    """
+    words = rng.choice(ATTRIBUTES) if rng.random() < SHARE_OF_NAMES else rng.choice(vocabulary())
+    asked = words.lower() if rng.random() < SHARE_OF_LOWER_CASE else words
+    return rng.choice(SAY).format(asked), words
 
 
 def caption(labels: Mapping[str, str]) -> str:

@@ -1,0 +1,217 @@
+"""The image as SageMaker runs it: processes, files, exit codes, signals; with the base that the repository holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+from conftest import BASE, PROJECT
+from garments import QUESTIONS, draw, write_hyperparameters, write_side
+
+TIMEOUT = 120
+
+
+def environment(base: Path, **more: str) -> dict[str, str]:
+    """What a container's process finds, and nothing of this process but its path."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(PROJECT / "training_image"),
+        "OMP_NUM_THREADS": "1",
+        "SAGEMAKER_BASE_DIR": str(base),
+    } | more
+
+
+def command(entry_point: str) -> list[str]:
+    return [sys.executable, "-m", "lookbook_image", entry_point]
+
+
+def run(entry_point: str, base: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(entry_point), env=environment(base), capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+
+
+@dataclass
+class Trained:
+    """A finished training and evaluation job."""
+
+    log: str
+    model: Path
+    evaluation: dict
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    train, evaluate = tmp_path_factory.mktemp("train"), tmp_path_factory.mktemp("evaluate")
+    for side, garments, seed in (("train", 60, 1), ("validation", 12, 2)):
+        write_side(train / "input" / "data" / side, garments, seed)
+    shutil.copytree(BASE, train / "input" / "data" / "base")
+    write_hyperparameters(train, epochs="6", batch_size="16", learning_rate="0.003")
+    job = run("train", train)
+    assert job.returncode == 0, job.stderr
+
+    write_side(evaluate / "input" / "data" / "benchmark", garments=30, seed=3)
+    shutil.copytree(BASE, evaluate / "input" / "data" / "base")
+    challenger = evaluate / "input" / "data" / "challenger"
+    challenger.mkdir()
+    with tarfile.open(challenger / "model.tar.gz", "w:gz") as tar:
+        tar.add(train / "model", ".")
+    scoring = run("evaluate", evaluate)
+    assert scoring.returncode == 0, scoring.stderr
+    return Trained(job.stdout, train / "model", json.loads((evaluate / "model" / "evaluation.json").read_text()))
+
+
+def test_lora_teaches_the_base_the_platforms_questions(trained: Trained) -> None:
+    models, majority = trained.evaluation["models"], trained.evaluation["majority"]
+    assert models["base"]["exact_match"] < 0.25
+    assert models["challenger"]["exact_match"] >= 0.85
+    assert models["challenger"]["exact_match"] > max(majority["exact_match"], models["blind"]["exact_match"]) + 0.2
+
+
+def test_the_log_reports_every_epoch(trained: Trained) -> None:
+    assert re.findall(r"^epoch=(\d) validation_loss=", trained.log, re.MULTILINE) == list("123456")
+
+
+@dataclass
+class Endpoint:
+    """A serving process and what it has been asked."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    image: str = field(default_factory=lambda: base64.b64encode(draw("Blue", "Long Sleeves", Random(9))).decode())
+
+    def wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, "the endpoint's process ended"
+            try:
+                assert httpx.get(f"{self.address}/ping").status_code == 200
+            except httpx.TransportError:
+                time.sleep(0.1)  # refused until the model is loaded: nothing to wait on but the port
+            else:
+                return
+        raise TimeoutError(self.address)
+
+
+@pytest.fixture(scope="module")
+def endpoint(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    base = tmp_path_factory.mktemp("serve")
+    shutil.copytree(trained.model, base / "model")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = environment(
+        base,
+        SAGEMAKER_BIND_HOST="127.0.0.1",
+        SAGEMAKER_BIND_TO_PORT=port,
+        LOOKBOOK_MODEL_VERSION="arn:aws:sagemaker:us-east-1:000000000000:model-package/lookbook-attributes/3",
+    )
+    process = subprocess.Popen(command("serve"), env=variables)
+    served = Endpoint(process, f"http://127.0.0.1:{port}")
+    try:
+        served.wait_until_it_answers()
+        yield served
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_prompt_gets_the_references_answer(endpoint: Endpoint) -> None:
+    body = {"image": endpoint.image, "prompt": QUESTIONS["Sleeve Length"]}
+    response = httpx.post(f"{endpoint.address}/invocations", json=body, timeout=TIMEOUT)
+    assert response.json() == {"Sleeve Length": "Long Sleeves"}
+
+
+def test_all_questions_are_answered_in_one_call(endpoint: Endpoint) -> None:
+    body = {"image": endpoint.image, "questions": list(QUESTIONS.values())}
+    response = httpx.post(f"{endpoint.address}/invocations", json=body, timeout=TIMEOUT).json()
+    assert [(one["attribute"], one["value"]) for one in response["answers"]] == [
+        ("Sleeve Length", "Long Sleeves"),
+        ("baseColour", "Blue"),
+    ]
+    assert all(0.5 < one["probability"] <= 1 for one in response["answers"])
+    assert response["model_version"].endswith("lookbook-attributes/3")
+
+
+@pytest.mark.parametrize("path", ["ping", "nowhere"])
+def test_every_answer_names_the_models_version(endpoint: Endpoint, path: str) -> None:
+    version = httpx.get(f"{endpoint.address}/{path}").headers["X-Lookbook-Model-Version"]
+    assert version.endswith("lookbook-attributes/3")
+
+
+def test_a_bad_request_gets_a_reason_over_http(endpoint: Endpoint) -> None:
+    response = httpx.post(f"{endpoint.address}/invocations", json={"image": "x", "prompt": "?"}, timeout=TIMEOUT)
+    assert response.status_code == 400
+    assert "'image' isn't base64" in response.json()["error"]
+
+
+def test_sigterm_ends_the_endpoint_in_order(endpoint: Endpoint) -> None:
+    endpoint.process.send_signal(signal.SIGTERM)
+    assert endpoint.process.wait(TIMEOUT) in (0, -signal.SIGTERM)
+
+
+def test_a_failed_job_leaves_its_reason(tmp_path: Path) -> None:
+    job = run("train", tmp_path)
+    assert job.returncode == 1
+    assert "input channel 'train'" in (tmp_path / "output" / "failure").read_text()
+    assert "Traceback" not in job.stderr
+
+
+def test_a_wrong_hyperparameter_is_the_reason_for_failing(tmp_path: Path) -> None:
+    write_hyperparameters(tmp_path, epochs="many")
+    job = run("train", tmp_path)
+    assert job.returncode == 1
+    assert "hyperparameter epochs='many'" in (tmp_path / "output" / "failure").read_text()
+
+
+def test_an_endpoint_without_a_model_says_so(tmp_path: Path) -> None:
+    job = run("serve", tmp_path)
+    assert job.returncode == 1
+    assert "config.json: not there" in job.stderr
+
+
+def test_a_job_that_is_stopped_says_so_and_can_go_on(tmp_path: Path) -> None:
+    for side, seed in (("train", 1), ("validation", 2)):
+        write_side(tmp_path / "input" / "data" / side, garments=16, seed=seed)
+    shutil.copytree(BASE, tmp_path / "input" / "data" / "base")
+    write_hyperparameters(tmp_path, epochs="1000", batch_size="8")
+    with subprocess.Popen(command("train"), env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout is not None
+        for line in job.stdout:
+            if line.startswith("epoch=2 validation_loss"):
+                job.send_signal(signal.SIGTERM)
+                break
+        job.stdout.read()
+        assert job.wait(TIMEOUT) == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM" in (tmp_path / "output" / "failure").read_text()
+    assert not (tmp_path / "model").exists()
+    assert (tmp_path / "checkpoints" / "last.pt").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "now"]])
+def test_anything_but_the_three_entry_points_gets_the_usage(arguments: list[str], tmp_path: Path) -> None:
+    job = subprocess.run(
+        [sys.executable, "-m", "lookbook_image", *arguments],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert job.returncode == 2
+    assert "train|evaluate|serve" in job.stderr
