@@ -18,7 +18,8 @@ from lookbook import aws
 from lookbook.settings import get_settings
 
 # Airflow reads these when it is first imported: a home of its own for the tests, without its examples.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="lookbook-airflow-")
+_AIRFLOW_HOME = tempfile.TemporaryDirectory(prefix="lookbook-airflow-")
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parents[1] / "dags")
 

@@ -14,7 +14,7 @@ from tests.drops.small import DROP_ID, line
 
 from lookbook import drops, storage
 from lookbook.catalog.schemas import CANDIDATES
-from lookbook.drops import progress, reading
+from lookbook.drops import reading
 from lookbook.drops.sample import write_drop
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
@@ -147,10 +147,7 @@ def test_a_drop_that_changed_since_its_fingerprint_is_not_mixed_up(bucket: str, 
     assert storage.find(manifest.uri.replace("manifest.json", "candidates.parquet")) is None
 
 
-def test_progress_is_logged(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(progress, "INTERVAL_S", 0.0)
+def test_progress_is_logged(bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     small.read_directory(small.write_directory(tmp_path / "drop", line(1), line(2)))
     assert f"reading drop {DROP_ID}: 2 of 2" in caplog.text

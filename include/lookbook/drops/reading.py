@@ -21,11 +21,11 @@ from lookbook.catalog.schemas import CANDIDATES
 from lookbook.drops import lines, pictures, styles, vocabulary
 from lookbook.drops.lines import Row
 from lookbook.drops.pictures import Picture
-from lookbook.drops.progress import Progress
 from lookbook.drops.styles import Styles
 from lookbook.drops.vocabulary import BASE_COLOUR
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
+from lookbook.progress import Progress
 from lookbook.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -99,13 +99,13 @@ class _Reader:
     def chunks(self) -> Iterator[list[dict[str, Any]]]:
         """Yield candidates in the order of their rows, a chunk at a time."""
         rows = lines.read_rows(self._styles_csv())
-        progress = Progress(f"reading drop {self.drop_id}", self.rows)
+        progress = Progress(logger, f"reading drop {self.drop_id}", self.rows)
         with ThreadPoolExecutor(get_settings().read_concurrency) as pool:
             while chunk := list(islice(rows, CHUNK_ROWS)):
                 candidates = []
                 for candidate in pool.map(self._candidate, chunk):
                     candidates.append(candidate)
-                    progress.step()
+                    progress.advance()
                 yield candidates
 
     def _styles_csv(self) -> bytes:

@@ -7,6 +7,7 @@ products; the first five make a row unusable, about one in twenty altogether.
 from __future__ import annotations
 
 import io
+import logging
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,11 +19,13 @@ import orjson
 from PIL import Image
 
 from lookbook.drops.lines import COLUMNS
-from lookbook.drops.progress import Progress
 from lookbook.drops.sample.drawing import draw
 from lookbook.drops.sample.garments import COLOURS
 from lookbook.drops.sample.products import Product, make_product, picture_link, styles_json
 from lookbook.errors import PermanentError
+from lookbook.progress import Progress
+
+log = logging.getLogger(__name__)
 
 MAX_PRODUCTS = 100_000
 # Shares of the rows, in the order in which products are dealt out.
@@ -82,13 +85,13 @@ def write_drop(directory: Path, monday: date, products: int, seed: int = 0, *, p
         (partial / folder).mkdir(parents=True)
     plan = _Plan({} if plain else _deal_quirks(products, np.random.default_rng([seed, monday.toordinal(), products])))
     lines, links = [",".join(COLUMNS)], ["filename,link"]
-    progress = Progress("drawing products", products)
+    progress = Progress(log, "drawing products", products)
     for position in range(products):
         rng = np.random.default_rng([seed, monday.toordinal(), position])
         product = make_product(_product_id(monday, position), monday, rng, plain=plain)
         lines.append(_write_product(partial, product, monday, plan, position, rng))
         links.append(f"{product.row['id']}.jpg,{picture_link(product, monday)}")
-        progress.step()
+        progress.advance()
     (partial / "styles.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (partial / "images.csv").write_text("\n".join(links) + "\n", encoding="utf-8")
     (partial / "_SUCCESS").touch()
