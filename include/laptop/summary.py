@@ -160,6 +160,6 @@ def _examples(rows: list[dict[str, Any]]) -> list[Example]:
 
 
 def _lineage(product_id: str) -> list[str]:
-    from lookbook import lineage
+    from lookbook.lineage import queries
 
-    return lineage.render(lineage.chain(product_id)).splitlines()
+    return queries.chain(product_id).text().splitlines()

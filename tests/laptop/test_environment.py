@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from laptop.environment import MARK, PRELOADED, adopt, images, pace, platform_environment, process_environment
+from laptop.environment import MARK, adopt, images, pace, platform_environment, process_environment
 from laptop.keys import Keys, load_or_create
 from laptop.places import Places, places
 from laptop.ports import Ports
@@ -87,8 +87,15 @@ def test_airflow_itself_accepts_every_setting(here: Places, keys: Keys) -> None:
     assert json.loads(answer.stdout.splitlines()[-1]) == per_component
 
 
-def test_every_preloaded_module_exists() -> None:
-    subprocess.run([sys.executable, "-c", f"import {', '.join(PRELOADED)}"], check=True, capture_output=True)
+def test_what_task_processes_inherit_can_be_imported_and_opens_no_connection(here: Places, keys: Keys) -> None:
+    environment = process_environment(here, PORTS, keys)
+    code = (
+        f"import importlib; importlib.import_module({environment['AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD']!r})\n"
+        "import psutil; print(len(psutil.Process().net_connections()))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    assert answer.stdout.splitlines()[-1] == "0"
 
 
 def test_nobody_else_can_read_the_password(here: Places, keys: Keys) -> None:
