@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from lookbook_image import answers
-from lookbook_image.families.base import Family
+from lookbook_image.families.base import Family, Generated
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,9 @@ def answer(family: Family, picture: Image.Image, questions: Sequence[str]) -> li
     features = family.encode([picture])
     features = features.expand(len(questions), *features.shape[1:])
     generated = family.generate(features, family.prompts(questions))
-    return [
-        Answer(question, *(answers.parse(one.text) or (None, None)), one.probability, one.text)
-        for question, one in zip(questions, generated, strict=True)
-    ]
+    return [_read(question, one) for question, one in zip(questions, generated, strict=True)]
+
+
+def _read(question: str, generated: Generated) -> Answer:
+    attribute, value = answers.parse(generated.text) or (None, None)
+    return Answer(question, attribute, value, generated.probability, generated.text)

@@ -52,19 +52,21 @@ def run(container: Container) -> None:
 
 
 def _score_models(container: Container, side: Side, scratch: Path) -> dict[str, Score]:
-    """Load the models one after the other, never two at once, and score each."""
-    scores: dict[str, Score] = {}
-    family = families.load(container.channel("base"))
-    prepared = prepare(family, side)
-    scores["base"] = _score("base", family, side, prepared)
+    """Score the models that the job was given, one after the other: two needn't fit into memory."""
+    scores = _score_model("base", container.channel("base"), side)
     for name in ("challenger", "champion"):
-        if name == "champion" and not container.has_channel(name):
-            continue
-        family = families.load(merged_model(container.channel(name), scratch / name))
-        prepared = prepare(family, side)
-        scores[name] = _score(name, family, side, prepared)
-        if name == "challenger":
-            scores["blind"] = _score("blind", family, side, blinded(prepared))
+        if name == "challenger" or container.has_channel(name):
+            scores |= _score_model(name, merged_model(container.channel(name), scratch / name), side)
+    return scores
+
+
+def _score_model(name: str, directory: Path, side: Side) -> dict[str, Score]:
+    """Load the model at ``directory`` and score it; the challenger also blind."""
+    family = families.load(directory)
+    prepared = prepare(family, side)
+    scores = {name: _score(name, family, side, prepared)}
+    if name == "challenger":
+        scores["blind"] = _score("blind", family, side, blinded(prepared))
     return scores
 
 

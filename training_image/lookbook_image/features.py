@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from lookbook_image.families.base import Family, Prompts
@@ -50,7 +51,7 @@ def encode(family: Family, side: Side) -> Tensor:
     """Return the features of ``side``'s pictures, shape (m, …), in the order of ``side.pictures``."""
     positions: list[int] = []
 
-    def in_order_of_the_files() -> Iterator:
+    def in_order_of_the_files() -> Iterator[Image.Image]:
         for position, picture in open_pictures(side, at_least=family.picture_size):
             positions.append(position)
             yield picture

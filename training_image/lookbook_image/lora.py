@@ -51,7 +51,7 @@ def save(adapted: PeftModel, family: Family, directory: Path) -> None:
 
     The merge is done in float32 whatever the training precision was: in less, small LoRA updates round away.
     """
-    adapted.save_pretrained(directory / "adapter")
+    adapted.save_pretrained(str(directory / "adapter"))
     merged = adapted.to(torch.float32).merge_and_unload()
     merged.config.dtype = torch.float32
     merged.save_pretrained(directory / "merged")

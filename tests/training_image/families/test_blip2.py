@@ -9,12 +9,14 @@ import pytest
 import torch
 from garments import COLOURS, SLEEVES, draw
 from PIL import Image
+from transformers import Blip2Processor
 
 from lookbook_image import families
 from lookbook_image.errors import JobError
 from lookbook_image.families.base import IGNORED
 from lookbook_image.families.blip2 import Blip2Family
 from lookbook_image.pictures import decode
+from lookbook_image.pretrain import architecture
 
 CPU = torch.device("cpu")
 QUESTIONS = ["What is the fit?", "What is the sleeve length of the clothing in this picture?"]
@@ -115,6 +117,17 @@ def test_probabilities_are_those_of_the_values_tokens(family: Blip2Family) -> No
 def test_a_probability_is_between_0_and_1(family: Blip2Family, pictures: list[Image.Image]) -> None:
     answers = family.generate(family.encode(pictures), family.prompts(QUESTIONS))
     assert all(0 <= one.probability <= 1 for one in answers)
+
+
+def test_saving_and_loading_changes_no_logit(family: Blip2Family, pictures: list[Image.Image], untrained: Path) -> None:
+    # T5 scales its logits or doesn't by a setting that is derived from another when a configuration is made.
+    model, processor = architecture.build(Blip2Processor.from_pretrained(untrained).tokenizer, seed=0)
+    made = Blip2Family(model, processor, CPU)
+    prompts, labels = family.prompts(QUESTIONS), family.labels(ANSWERS)
+    with torch.no_grad():
+        before = made.forward(made.encode(pictures), prompts, labels)
+        after = family.forward(family.encode(pictures), prompts, labels)
+    torch.testing.assert_close(after.logits, before.logits)
 
 
 def test_sixteen_bit_weights_are_loaded_as_float32_on_a_cpu(family: Blip2Family, tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ class Blip2Family(Family):
         r"language_model\.(encoder|decoder)\.block\.\d+\.layer\.\d+\.(SelfAttention|EncDecAttention)\.[qv]"
     )
 
+    model: Blip2ForConditionalGeneration
+    processor: Blip2Processor
+
     def __init__(
         self,
         model: Blip2ForConditionalGeneration,

@@ -71,7 +71,7 @@ def config(processor: Blip2Processor) -> Blip2Config:
         num_heads=HEADS,
         dropout_rate=0.0,
         feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,
+        tie_word_embeddings=False,  # to the library's T5 this means: logits aren't scaled, as in flan-t5
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         decoder_start_token_id=tokenizer.pad_token_id,
@@ -89,8 +89,8 @@ def config(processor: Blip2Processor) -> Blip2Config:
 def start(model: Blip2ForConditionalGeneration) -> None:
     """Replace the start values that keep a small model from learning.
 
-    The library's are for weights that will be loaded: positions without order, query tokens all alike, and logits so
-    large that the first steps only shrink them.
+    The library's are for weights that will be loaded: positions without order, query tokens all alike, and word
+    embeddings (which are the output layer too) so large that the first steps only shrink the logits.
     """
     embeddings = model.vision_model.embeddings
     side = PICTURE_SIZE // PATCH_SIZE
