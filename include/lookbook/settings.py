@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     training_instance_type: str = Field("ml.g5.2xlarge", description="Instance type of training and evaluation jobs")
     use_spot: bool = Field(True, description="Train on spot capacity, resuming from checkpoints")
     training_max_runtime_s: int = Field(6 * 3600, gt=0, description="MaxRuntimeInSeconds of a training job")
-    training_epochs: int = Field(10, gt=0, description="Epochs of LoRA training")
+    training_epochs: int = Field(8, gt=0, description="Epochs of LoRA training")
     training_batch_size: int = Field(16, gt=0, description="Question/answer pairs per step")
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate")
     article_types: tuple[str, ...] = Field(

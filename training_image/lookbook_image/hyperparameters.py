@@ -17,7 +17,7 @@ RESERVED_PREFIX = "sagemaker_"
 class Hyperparameters:
     """How to train; the defaults suit a few hundred to a few thousand pictures."""
 
-    epochs: int = 10
+    epochs: int = 8
     batch_size: int = 16
     learning_rate: float = 3e-3
     lora_r: int = 8
