@@ -11,7 +11,6 @@ import hashlib
 import random
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
 from local_aws.bedrock.conversation import Answer, Conversation, bounded, tokens
 
@@ -20,6 +19,14 @@ REFUSAL = "I can only put facts into sentences, and the message gives none betwe
 
 _BLOCK = re.compile(r"<facts>(.*?)</facts>", re.DOTALL)
 _LINE = re.compile(r"^\s*-\s*([^:\n]+?)\s*:\s*(\S.*?)\s*$", re.MULTILINE)
+# What a product is, in the order of English: Navy Blue Shirts for Men by Orlavane.
+_WHAT_IT_IS = {
+    "basecolour": "{}",
+    "colour": "{}",
+    "article type": "{}",
+    "gender": "for {}",
+    "brand": "by {}",
+}
 _TITLES = ("name", "product name", "title", "product", "product display name", "productdisplayname")
 
 Fact = tuple[str, str]
@@ -42,31 +49,44 @@ def read_facts(prompt: str) -> list[Fact]:
 
 
 def compose(facts: Sequence[Fact], seed: str) -> str:
-    """Return two or three sentences (one, if there is one fact) that state every fact and nothing else."""
+    """Return up to three sentences that state every fact and nothing else: what it is, what it has, the rest."""
     if not facts:
         return REFUSAL
     draw = random.Random(hashlib.sha256(seed.encode()).digest())  # noqa: S311 - variety, no secret
-    titles = [fact for fact in facts if fact[0].lower() in _TITLES][:1]
-    rest = [fact for fact in facts if fact not in titles]
-    opening = (
-        [draw.choice(("This is the {}.", "Meet the {}.", "Here is the {}.")).format(titles[0][1])] if titles else []
-    )
-    groups = _split(rest, draw.choice((1, 2)) if opening else draw.choice((2, 3)))
-    return " ".join([*opening, *(_sentence(group, draw) for group in groups)])
+    opened, opening = _opening(facts, draw)
+    rest = [fact for fact in facts if fact not in opened]
+    had = [value for name, value in rest if _names_itself(name, value)]
+    said = [f"the {_lower(name)} is {value}" for name, value in rest if not _names_itself(name, value)]
+    sentences = [f"{draw.choice(('The piece has', 'It comes with'))} {_joined(had)}"] if had else []
+    sentences += [_joined(said)] if said else []
+    if len(sentences) > 1 and draw.random() < 0.5:
+        sentences = ["; ".join(sentences)]
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in [*opening, *sentences])
 
 
-def _split(facts: Sequence[Fact], parts: int) -> list[Sequence[Fact]]:
-    parts = min(parts, len(facts))
-    bounds = [round(number * len(facts) / parts) for number in range(parts + 1)] if parts else [0]
-    return [facts[start:end] for start, end in pairwise(bounds)]
+def _opening(facts: Sequence[Fact], draw: random.Random) -> tuple[list[Fact], list[str]]:
+    """Return the facts that say what the product is, and the sentence that states them; both may be empty."""
+    known = {name.lower(): (name, value) for name, value in reversed(facts)}
+    if title := next((known[name] for name in _TITLES if name in known), None):
+        return [title], [draw.choice(("This is the {}", "Meet the {}", "Here is the {}")).format(title[1])]
+    if "article type" not in known:
+        return [], []
+    parts = [(form, known[name]) for name, form in _WHAT_IT_IS.items() if name in known]
+    words = " ".join(form.format(fact[1]) for form, fact in parts)
+    return [fact for _, fact in parts], [draw.choice(("{}", "Meet {}", "Here are {}")).format(words)]
 
 
-def _sentence(facts: Sequence[Fact], draw: random.Random) -> str:
-    opener = draw.choice(("Its", "The"))
-    clauses = [f"{_lower(name)} is {value}" for name, value in facts]
-    joined = " and ".join([", ".join(clauses[:-1]), clauses[-1]] if len(clauses) > 1 else clauses)
-    lead = draw.choice((f"{opener} ", "As stated, its ", "To be exact, the "))
-    return f"{lead}{joined}."
+def _names_itself(name: str, value: str) -> bool:
+    """Whether a value says which attribute it is of: "Round Neck" does, "Cotton" doesn't."""
+    return bool(_stems(name) & _stems(value))
+
+
+def _stems(text: str) -> set[str]:
+    return {word.rstrip("s") for word in re.findall(r"\w+", text.lower())}
+
+
+def _joined(clauses: Sequence[str]) -> str:
+    return " and ".join([", ".join(clauses[:-1]), clauses[-1]] if len(clauses) > 1 else clauses)
 
 
 def _lower(name: str) -> str:
