@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 from laptop.airflow_api import AirflowApi, DagRun
 
 _EXAMPLES = 3
+_LONGEST_VERSION = 20  # an Iceberg snapshot id has up to 19 digits, an ARN over 60 characters
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Descriptions:
 
 @dataclass(frozen=True)
 class Example:
-    """One published description and the lines of its lineage."""
+    """One published description and its lineage in short, one line a thing it was made from."""
 
     product_id: str
     description: str
@@ -162,4 +164,20 @@ def _examples(rows: list[dict[str, Any]]) -> list[Example]:
 def _lineage(product_id: str) -> list[str]:
     from lookbook.lineage import queries
 
-    return queries.chain(product_id).text().splitlines()
+    chain = queries.chain(product_id)
+    return [*lineage_lines(chain.root), *chain.problems]
+
+
+def lineage_lines(link: Any, depth: int = 0) -> Iterator[str]:
+    """Yield a line for each thing behind ``link``, indented by how far behind it is, without its details."""
+    for source in link.sources:
+        yield f"{'  ' * depth}{source.kind}: {source.name}{_short(source.version)}"
+        yield from lineage_lines(source, depth + 1)
+
+
+def _short(version: str | None) -> str:
+    """Return a version for one line: a checksum whole, other long ones cut, addresses left to the whole chain."""
+    if not version or version.startswith(("arn:", "s3://")):
+        return ""
+    whole = version.startswith("sha256 ") or len(version) <= _LONGEST_VERSION
+    return f" @ {version if whole else version[: _LONGEST_VERSION - 8] + '…'}"

@@ -43,8 +43,8 @@ def accuracy_table(figures: list[Accuracy]) -> Table:
 
 
 def _drop(summary: Summary) -> Iterator[str]:
-    yield f"Drop {summary.drop_id}: {summary.rows} rows read = {summary.published} published"
-    yield f"  + {summary.quarantined} quarantined{_list(summary.quarantine_reasons)}"
+    yield f"Drop {summary.drop_id}: {summary.rows} rows read, {summary.published} published"
+    yield f"  {summary.quarantined} quarantined{_list(summary.quarantine_reasons)}"
 
 
 def _model(training: Training, descriptions: Descriptions) -> Iterator[str]:
@@ -70,7 +70,8 @@ def _example(example: Example) -> Iterator[str]:
     yield ""
     yield f"Product {example.product_id}"
     yield f"  “{example.description}”"
-    yield from (f"  {line}" for line in example.lineage)
+    yield from (f"    {line}" for line in example.lineage)
+    yield f"  All of it: make lineage PRODUCT={example.product_id}"
 
 
 def _list(counts: Mapping[str, int]) -> str:
