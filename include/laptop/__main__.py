@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     session = commands.Session(places(options.state), Ports(options.airflow_port, options.aws_port), console)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first may come ignored, from a shell that started us aside
+        signal.signal(number, _interrupt)
     try:
         return int(options.command(session, options) or 0)
     except LaptopError as error:
