@@ -110,7 +110,9 @@ def account(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accou
     client("s3").create_bucket(Bucket=name)
     client("sagemaker").create_model_package_group(ModelPackageGroupName=name)
     yield Account(gateway, name)
-    if client("sagemaker").list_endpoints(NameContains=name)["Endpoints"]:
+    # Deleting takes a moment; a test may have begun it.
+    statuses = [found["EndpointStatus"] for found in client("sagemaker").list_endpoints(NameContains=name)["Endpoints"]]
+    if statuses and statuses != ["Deleting"]:
         client("sagemaker").delete_endpoint(EndpointName=name)
 
 

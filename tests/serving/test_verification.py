@@ -4,7 +4,6 @@ import io
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from PIL import Image
 
 from lookbook.aws import client
@@ -68,8 +67,13 @@ def test_an_endpoint_that_is_on_its_way_out_fails(account: Any) -> None:
     package = account.register()
     config = account.deploy(package)
     client("sagemaker").delete_endpoint(EndpointName=account.name)
-    with pytest.raises((PermanentError, ClientError), match=r"is Deleting with config|Could not find endpoint"):
+    with pytest.raises(PermanentError, match=r"is Deleting with config|There is no endpoint"):
         verification.verify(config, package)
+
+
+def test_an_endpoint_that_is_not_there_fails(account: Any) -> None:
+    with pytest.raises(PermanentError, match=f"There is no endpoint {account.name}, expected one with config new"):
+        verification.verify("new", account.register())
 
 
 def test_the_smoke_picture_is_a_picture() -> None:

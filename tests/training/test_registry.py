@@ -144,5 +144,5 @@ def test_an_endpoint_serves_from_its_first_success_on(
     arn = register()
     deploy(arn)
     endpoint = client("sagemaker").describe_endpoint(EndpointName="lookbook-attributes") | {"EndpointStatus": status}
-    monkeypatch.setattr(registry, "_endpoint", lambda _: endpoint)
+    monkeypatch.setattr(registry, "describe_endpoint", lambda _: endpoint)
     assert (registry.champion() is not None) == serves

@@ -47,7 +47,7 @@ def verify(endpoint_config: str, package_arn: str) -> Verified:
         RetryableError: it does not answer now.
     """
     name = get_settings().endpoint_name
-    _check_config(client("sagemaker").describe_endpoint(EndpointName=name), endpoint_config)
+    _check_config(name, endpoint_config)
     expected, answering = registry.version_of(package_arn), _answering_version(name)
     if answering != expected:
         raise PermanentError(
@@ -66,11 +66,14 @@ def smoke_picture() -> bytes:
     return sink.getvalue()
 
 
-def _check_config(endpoint: dict[str, Any], expected: str) -> None:
+def _check_config(name: str, expected: str) -> None:
+    endpoint = registry.describe_endpoint(name)
+    if endpoint is None:
+        raise PermanentError(f"There is no endpoint {name}, expected one with config {expected}. Clear `deploy`.")
     status, config = endpoint["EndpointStatus"], endpoint["EndpointConfigName"]
     if status != "InService" or config != expected:
         raise PermanentError(
-            f"Endpoint {endpoint['EndpointName']} is {status} with config {config}, expected InService with "
+            f"Endpoint {name} is {status} with config {config}, expected InService with "
             f"{expected}. Reason: {endpoint.get('FailureReason', 'none given')}. See the endpoint's log."
         )
 

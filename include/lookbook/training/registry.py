@@ -113,7 +113,7 @@ def champion() -> Champion | None:
     Raises:
         PermanentError: the endpoint serves a model that Lookbook did not deploy.
     """
-    endpoint = _endpoint(get_settings().endpoint_name)
+    endpoint = describe_endpoint(get_settings().endpoint_name)
     if endpoint is None or endpoint["EndpointStatus"] not in _SERVING:
         return None
     sagemaker = client("sagemaker")
@@ -148,7 +148,8 @@ def _metrics(report_uri: str) -> dict[str, Any]:
     return {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": report_uri}}}
 
 
-def _endpoint(name: str) -> dict[str, Any] | None:
+def describe_endpoint(name: str) -> dict[str, Any] | None:
+    """Return SageMaker's description of an endpoint, or ``None`` if there is none of that name."""
     try:
         endpoint: dict[str, Any] = client("sagemaker").describe_endpoint(EndpointName=name)
     except ClientError as error:
