@@ -95,6 +95,12 @@ lint: $(ORCHESTRATOR) ## Check style and types
 bench: setup ## Measure against the goals; NAME=<benchmark> for one, DATA=<directory> for real data
 	@$(RUN) -m benchmarks $(if $(NAME),--name $(NAME)) $(if $(DATA),--data "$(DATA)")
 
+.PHONY: docs
+docs: $(ORCHESTRATOR) ## Write docs/dags.md and docs/settings.md from the code
+	@$(RUN) -m lookbook.settings > docs/settings.md
+	@AIRFLOW_HOME="$(CURDIR)/$(STATE)/docs" AIRFLOW__CORE__LOAD_EXAMPLES=False $(RUN) -m lookbook_airflow.reference > /dev/null
+	@echo "Wrote docs/dags.md and docs/settings.md"
+
 .PHONY: requirements
 requirements: .uv/.made ## Compile the requirements files from pyproject.toml and uv.lock
 	@.uv/bin/uv lock --quiet
