@@ -110,6 +110,10 @@ class AirflowApi:
         """Return a run as it is now."""
         return _dag_run(self._get(f"/dags/{dag_id}/dagRuns/{run_id}"))
 
+    def runs(self, dag_id: str) -> list[DagRun]:
+        """Return the DAG's latest runs, newest first."""
+        return [_dag_run(entry) for entry in self._get(f"/dags/{dag_id}/dagRuns", order_by="-id")["dag_runs"]]
+
     def open_runs(self, dag_id: str) -> list[DagRun]:
         """Return the runs that have not come to their end."""
         return [_dag_run(entry) for entry in self._get(f"/dags/{dag_id}/dagRuns", state=_OPEN)["dag_runs"]]

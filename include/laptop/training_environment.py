@@ -82,7 +82,7 @@ def _report(version: str) -> dict[str, Any]:
 
 
 def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
     code = subprocess.run(command).returncode  # noqa: S603 - pip with our own arguments
     if code:
         raise TrainingEnvironmentError(f"pip {' '.join(arguments)} ended with {code}")
