@@ -53,8 +53,8 @@ status: $(ORCHESTRATOR) ## Show what runs, its health and memory, and where to l
 	@$(LAPTOP) status
 
 .PHONY: ingest
-ingest: $(ORCHESTRATOR) ## Put a drop into S3 and ingest it; DROP=<directory> LIMIT=<rows> DATE=<Monday>
-	@$(LAPTOP) ingest $(DROP_OPTIONS)
+ingest: $(ORCHESTRATOR) ## Put a drop into S3 and ingest it; DROP=<directory> LIMIT=<rows> DATE=<Monday> FORCE=1
+	@$(LAPTOP) ingest $(DROP_OPTIONS) $(if $(FORCE),--force)
 
 .PHONY: retrain
 retrain: $(ORCHESTRATOR) ## Train a model, compare it and put it in service if it is better; FORCE=1 without new products

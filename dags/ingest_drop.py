@@ -7,8 +7,10 @@ Great Expectations, quarantines what can't be used (with the reason), and publis
 | | |
 |---|---|
 | **Starts** | Mondays at 00:00 UTC; by hand with a partition key or *Drop* |
-| **History** | `airflow backfill create --dag-id ingest_drop --from-date … --to-date …` |
-| **Emits** | `product_catalog`, partitioned by drop |
+| **History** | `airflow backfill create --dag-id ingest_drop …` (`docs/runbooks/backfill.md`) |
+| **Skips** | a drop that the catalogue holds unchanged, unless *Force* is set; `changed` says since which run |
+| **Waits** | while another run works on the same drop |
+| **Emits** | `product_catalog`, partitioned by drop; counts of rows and of products added, removed, changed |
 | **Safe to clear?** | Yes, any task: a drop's rows are replaced, never added twice |
 | **When it fails** | `docs/runbooks/ingest_drop.md` |
 """
@@ -22,7 +24,8 @@ from airflow.sdk import CronPartitionTimetable, Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
-from lookbook_airflow.lineage import collect_lineage, required_drop, traced_task
+from lookbook_airflow.lineage import collect_lineage, required_drop, traced_short_circuit, traced_task
+from lookbook_airflow.runs import keep_drop, take_drop
 
 
 @dag(
@@ -41,15 +44,19 @@ from lookbook_airflow.lineage import collect_lineage, required_drop, traced_task
             title="Drop",
             description="The drop's Monday, for a run without a partition key",
         ),
+        "force": Param(False, type="boolean", title="Force", description="Ingest the drop even if it is unchanged"),
     },
 )
 def ingest_drop():
-    @traced_task
+    # Its retries span 25 minutes: time for an upload to be completed, or for another run of the drop to end.
+    @traced_task(retries=6)
     def discover(**context: Any) -> dict:
-        """Find the drop and check that it is one: its files, its columns, at least one row."""
+        """Find the drop, check that it is one and complete, and take it: no other run works on it meanwhile."""
         from lookbook.drops import discovery
 
-        return discovery.discover(required_drop(context)).reference()
+        drop = discovery.discover(required_drop(context))
+        take_drop(context)
+        return drop.reference()
 
     @traced_task
     def fingerprint(drop: dict) -> dict:
@@ -58,14 +65,24 @@ def ingest_drop():
 
         return discovery.fingerprint(discovery.Drop(**drop)).reference()
 
-    @traced_task(execution_timeout=timedelta(hours=2))
-    def read(manifest: dict) -> dict:
+    @traced_short_circuit()
+    def changed(manifest: dict, params: dict, ti: Any = None) -> bool:
+        """Go on only if the catalogue does not hold the very same files yet; say which run brought them."""
+        from lookbook.catalog import ingests
+
+        decision = ingests.decide(manifest["drop_id"], manifest["fingerprint"], force=params["force"])
+        ti.xcom_push("decision", decision.reference())
+        return decision.passed
+
+    @traced_task(pool=Pool.READ, execution_timeout=timedelta(hours=2))
+    def read(manifest: dict, **context: Any) -> dict:
         """Read every row, its JSON and its picture into one candidate each, good or bad."""
         from lookbook.drops import reading
 
+        keep_drop(context)
         return reading.read(manifest["uri"]).reference()
 
-    @traced_task(execution_timeout=timedelta(hours=1))
+    @traced_task(pool=Pool.READ, execution_timeout=timedelta(hours=1))
     def validate(candidates: dict) -> dict:
         """Run the Great Expectations checkpoint; refuse the drop if too much of it is bad."""
         from lookbook.quality import validating
@@ -73,22 +90,28 @@ def ingest_drop():
         return validating.validate(candidates["uri"]).reference()
 
     @traced_task
-    def stage(candidates: dict, validation: dict) -> dict:
+    def stage(candidates: dict, validation: dict, **context: Any) -> dict:
         """Write products and quarantine to the drop's audit branches, out of every reader's sight."""
         from lookbook.catalog import publishing
 
+        keep_drop(context)
         return publishing.stage(candidates["uri"], validation["uri"]).reference()
 
     @traced_task(pool=Pool.PUBLISH, outlets=[PRODUCT_CATALOG])
-    def publish(staged: dict, outlet_events: Any = None, dag_run: Any = None) -> dict:
-        """Audit the branches (read = published + quarantined), then move `main` to them."""
-        from lookbook.catalog import publishing
+    def publish(staged: dict, **context: Any) -> dict:
+        """Audit the branches (read = published + quarantined), move `main` to them, record the difference."""
+        from lookbook.catalog import ingests, publishing
 
-        if not dag_run.partition_key:
-            outlet_events[PRODUCT_CATALOG].add_partitions(staged["drop_id"])
-        return publishing.publish(publishing.Staged(**staged)).reference()
+        keep_drop(context)
+        published = publishing.publish(publishing.Staged(**staged))
+        if not context["dag_run"].partition_key:
+            context["outlet_events"][PRODUCT_CATALOG].add_partitions(published.drop_id)
+        difference = ingests.record_difference(published, staged["validation_uri"])
+        return published.reference() | {"difference": difference.reference()}
 
-    candidates = read(fingerprint(discover()))
+    manifest = fingerprint(discover())
+    candidates = read(manifest)
+    changed(manifest) >> candidates
     publish(stage(candidates, validate(candidates))) >> collect_lineage()
 
 

@@ -54,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     add("down", commands.down, "Stop everything")
     add("status", commands.status, "Show what runs")
     _add_drop_options(add("demo", commands.demo, "Drop, model and descriptions, start to end"))
-    _add_drop_options(add("ingest", commands.ingest, "Put a drop into S3 and ingest it"))
+    ingest = add("ingest", commands.ingest, "Put a drop into S3 and ingest it")
+    _add_drop_options(ingest)
+    ingest.add_argument("--force", action="store_true", help="even if the catalogue holds it unchanged")
     add("retrain", commands.retrain, "Retrain the attribute model").add_argument(
         "--force", action="store_true", help="even if few new products came"
     )

@@ -92,7 +92,7 @@ def ingest(session: Session, options: argparse.Namespace) -> None:
     """Upload a drop and ingest it."""
     choice = driver.drop_choice(session.places, options)
     with _driver(session) as steps:
-        steps.ingest(choice)
+        steps.ingest(choice, force=options.force)
 
 
 def retrain(session: Session, options: argparse.Namespace) -> None:

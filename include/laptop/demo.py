@@ -72,15 +72,19 @@ class Driver:
         """Run all three steps in order and print what came of them."""
         # A published drop starts describe_products at once where that isn't paused: here the model comes first.
         self._api.set_paused(DESCRIBE, True)
-        runs = summary.Runs(self.ingest(choice), self.retrain(force=True), self.describe(choice.drop_id))
+        runs = summary.Runs(self.ingest(choice, force=True), self.retrain(force=True), self.describe(choice.drop_id))
         self._say("")
         summary_text.show(self._console, summary.collect(self._api, runs))
 
-    def ingest(self, choice: DropChoice) -> DagRun:
-        """Upload the drop and run ``ingest_drop`` on it."""
+    def ingest(self, choice: DropChoice, *, force: bool = False) -> DagRun:
+        """Upload the drop and run ``ingest_drop`` on it; with ``force`` even if the catalogue holds it unchanged."""
         directory = choice.directory or self._sample(choice)
         self._upload(directory, choice)
-        return self._follow(INGEST, choice.drop_id, {})
+        run = self._follow(INGEST, choice.drop_id, {"force": force})
+        decision = self._api.xcom(run, "changed", "decision")
+        if not decision["passed"]:
+            self._say(f"Skipped: {decision['reason']}")
+        return run
 
     def retrain(self, *, force: bool) -> DagRun:
         """Run ``retrain_attribute_model``; with ``force`` even if few new products came."""

@@ -35,11 +35,22 @@ class Settings(BaseSettings):
     catalog_uri: str = Field("sqlite:///.lookbook/catalog.db", description="SQLAlchemy URL of the SQL catalogue")
 
     # Ingest
+    drop_settle_s: int = Field(
+        900,
+        gt=0,
+        description="A drop without `_SUCCESS` is complete when none of its files changed for so many seconds",
+    )
+    drop_lease_s: int = Field(
+        4 * 3600, gt=0, description="A drop belongs for so many seconds to the run that last worked on it"
+    )
     max_rejected_share: float = Field(
         0.2, ge=0, le=1, description="A drop with a larger share of quarantined rows is refused whole"
     )
     max_picture_pixels: int = Field(50_000_000, gt=0, description="A picture with more pixels is not decoded")
     read_concurrency: int = Field(16, ge=1, le=64, description="Files of a drop in flight to or from S3 at a time")
+    read_processes: int = Field(
+        2, ge=1, le=64, description="Processes that read a drop, where it has at least 2,000 rows for each"
+    )
 
     # Training
     training_image_uri: str = Field("lookbook-training:local", description="Image of training, evaluation and serving")

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -97,6 +98,30 @@ def write_once(uri: str, content: bytes, content_type: str = "application/json")
     return _stored(uri, answer["ETag"], content)
 
 
+def replace_version(uri: str, content: bytes, etag: str) -> StoredObject | None:
+    """Store ``content`` only in place of the version ``etag``; return ``None`` when that is no longer the one there."""
+    bucket, key = split_uri(uri)
+    try:
+        answer = client("s3").put_object(Bucket=bucket, Key=key, Body=content, IfMatch=f'"{etag}"')
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _EXISTS | _ABSENT | {"ConditionalRequestConflict"}:
+            return None
+        raise
+    return _stored(uri, answer["ETag"], content)
+
+
+def read_version(uri: str) -> tuple[bytes, str] | None:
+    """Return an object's content with the ETag of that very version, or ``None`` when nothing is stored there."""
+    bucket, key = split_uri(uri)
+    try:
+        answer = client("s3").get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return None
+        raise
+    return answer["Body"].read(), answer["ETag"].strip('"')
+
+
 def find(uri: str) -> StoredObject | None:
     """Return the object's version, or ``None`` when nothing is stored there."""
     bucket, key = split_uri(uri)
@@ -115,6 +140,13 @@ def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
     for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+
+
+def last_change(prefix_uri: str) -> datetime | None:
+    """Return when an object under the prefix was last written, or ``None`` when there is none."""
+    bucket, prefix = split_uri(prefix_uri)
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return max((item["LastModified"] for page in pages for item in page.get("Contents", [])), default=None)
 
 
 def delete(uri: str) -> None:

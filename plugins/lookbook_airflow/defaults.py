@@ -24,15 +24,18 @@ class Tag(StrEnum):
 class Pool(StrEnum):
     """One pool per thing that must not be overrun; ``POOL_SLOTS`` says how many tasks may hold it at once."""
 
+    READ = "lookbook_read"
     PUBLISH = "lookbook_publish"
     TRAINING = "lookbook_training"
     PREDICT = "lookbook_predict"
     DESCRIBE = "lookbook_describe"
 
 
+# READ: a drop in memory each; a backfill of one run at a time always leaves a slot to the weekly drop.
 # PUBLISH and TRAINING: one at a time, since tables and the endpoint have one main line each. DESCRIBE bounds the
 # Bedrock calls of all runs together: every task of it keeps LOOKBOOK_DESCRIPTION_CONCURRENCY in flight at most.
 POOL_SLOTS: dict[Pool, tuple[int, str]] = {
+    Pool.READ: (2, "Tasks that read or validate a drop"),
     Pool.PUBLISH: (1, "Commits to the Iceberg tables, one drop at a time"),
     Pool.TRAINING: (1, "SageMaker training and evaluation jobs"),
     Pool.PREDICT: (2, "Tasks that question the attribute endpoint"),

@@ -35,6 +35,7 @@ def store_drop(aws_server: str) -> StoreDrop:
         name: str = "shirt",
         rows_validated: int | None = None,
         verdicts: list[dict[str, Any]] | None = None,
+        raw_lines: dict[str, str] | None = None,
     ) -> ValidatedDrop:
         prefix = f"s3://lookbook/staging/{drop_id}/f1"
         rows = [
@@ -44,7 +45,7 @@ def store_drop(aws_server: str) -> StoreDrop:
                 "display_name": f"{name} {product_id}",
                 "attributes": [("Fabric", "Cotton")],
                 "line_number": line,
-                "raw_line": f"{product_id},Men",
+                "raw_line": (raw_lines or {}).get(product_id, f"{product_id},Men"),
             }
             for line, product_id in enumerate(ids, start=2)
         ]

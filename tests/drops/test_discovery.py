@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,45 @@ def test_a_drop_without_pictures_is_no_drop(uploaded: Path) -> None:
 def test_a_drop_that_is_still_being_uploaded_can_be_tried_again(uploaded: Path) -> None:
     storage.delete(f"{URI}_SUCCESS")
     with pytest.raises(RetryableError, match="_SUCCESS"):
+        drops.discover(DROP_ID)
+
+
+def test_a_drop_that_nobody_has_changed_for_a_while_is_complete(
+    uploaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.delete(f"{URI}_SUCCESS")
+    changed = storage.last_change(URI)
+    assert changed is not None
+    monkeypatch.setattr(storage, "last_change", lambda _uri: changed - timedelta(seconds=901))
+    assert drops.discover(DROP_ID).drop_id == DROP_ID
+
+
+def test_a_change_of_any_file_begins_the_waiting_anew(uploaded: Path) -> None:
+    first = storage.last_change(URI)
+    storage.write_bytes(f"{URI}images/2.jpg", small.jpeg(33))
+    last = storage.last_change(URI)
+    assert first and last and last >= first
+    assert storage.last_change("s3://lookbook/nothing/") is None
+
+
+def test_a_drop_with_every_file_of_its_senders_manifest_is_complete(uploaded: Path) -> None:
+    storage.delete(f"{URI}_SUCCESS")
+    sizes = {stored.uri.removeprefix(URI): stored.size for stored in storage.list_objects(URI)}
+    storage.write_json(f"{URI}manifest.json", {"files": sizes | {"images/9.jpg": 3}})
+    with pytest.raises(RetryableError, match=r"1 of the 6 files that its manifest.json names .* images/9.jpg"):
+        drops.discover(DROP_ID)
+    storage.write_json(f"{URI}manifest.json", {"files": sizes})
+    before = drops.fingerprint(drops.discover(DROP_ID))
+    storage.delete(f"{URI}manifest.json")
+    storage.write_bytes(f"{URI}_SUCCESS", b"")
+    assert drops.fingerprint(drops.discover(DROP_ID)) == before
+
+
+@pytest.mark.parametrize("content", [{}, [], {"files": ["styles.csv"]}, {"files": {"styles.csv": "12"}}])
+def test_a_senders_manifest_that_is_none_is_named(uploaded: Path, content: object) -> None:
+    storage.delete(f"{URI}_SUCCESS")
+    storage.write_json(f"{URI}manifest.json", content)
+    with pytest.raises(PermanentError, match=r"manifest.json is no manifest; expected"):
         drops.discover(DROP_ID)
 
 

@@ -29,9 +29,13 @@ log = logging.getLogger(__name__)
 PRODUCTS = "catalog.products"
 QUARANTINE = "catalog.quarantine"
 
-# Snapshot summary properties: which drop a snapshot replaced, and with what (checksum of candidates and validation).
-_DROP = "lookbook.drop-id"
-_CONTENT = "lookbook.content"
+# Snapshot summary properties: which drop a snapshot replaced, with what (checksum of candidates and validation, and
+# where they lie), and which run did.
+DROP = "lookbook.drop-id"
+CONTENT = "lookbook.content"
+CANDIDATES = "lookbook.candidates"
+VALIDATION = "lookbook.validation"
+RUN = "lookbook.run-id"
 _PUBLISH_ATTEMPTS = 5
 
 
@@ -84,6 +88,7 @@ class _Drop:
     content: str
     accepted: pa.Table
     rejected: pa.Table
+    properties: dict[str, str]
 
 
 def stage(candidates_uri: str, validation_uri: str) -> Staged:
@@ -149,11 +154,15 @@ def _load(candidates_uri: str, validation_uri: str) -> _Drop:
     _check_match(candidates, validation, candidates_uri, validation_uri)
     positions = [row["position"] for row in validation["rejected"]]
     kept = pa.array(sorted(set(range(len(candidates))) - set(positions)), pa.int64())
+    checksum = hashlib.sha256(parquet + verdict).hexdigest()
+    task = records.current_task()
+    origin = {CANDIDATES: candidates_uri, VALIDATION: validation_uri, RUN: task.run_id if task else "by hand"}
     return _Drop(
         drop_id=validation["drop_id"],
-        content=hashlib.sha256(parquet + verdict).hexdigest(),
+        content=checksum,
         accepted=tables.conform(PRODUCTS, candidates.take(kept)),
         rejected=_quarantine_rows(candidates.take(pa.array(positions, pa.int64())), validation),
+        properties={DROP: validation["drop_id"], CONTENT: checksum, **origin},
     )
 
 
@@ -197,20 +206,20 @@ def _write_branch(name: str, rows: pa.Table, drop: _Drop) -> str:
     if branch in table.metadata.refs:
         table.manage_snapshots().remove_branch(branch).commit()
     table.manage_snapshots().create_branch(int(tables.main_snapshot(table)), branch).commit()
-    properties = {_DROP: drop.drop_id, _CONTENT: drop.content}
-    tables.overwrite_rows(table, rows, tables.equals("drop_id", drop.drop_id), branch, properties)
+    tables.overwrite_rows(table, rows, tables.equals("drop_id", drop.drop_id), branch, drop.properties)
     return str(table.metadata.refs[branch].snapshot_id)
 
 
 def _landed(table: Table, drop_id: str, content: str) -> str | None:
     """Return the snapshot of ``main`` that holds the drop with this content, unless it was replaced since."""
     for snapshot in ancestors_of(table.current_snapshot(), table.metadata):
-        if _property(snapshot, _DROP) == drop_id:
-            return str(snapshot.snapshot_id) if _property(snapshot, _CONTENT) == content else None
+        if summary_property(snapshot, DROP) == drop_id:
+            return str(snapshot.snapshot_id) if summary_property(snapshot, CONTENT) == content else None
     return None
 
 
-def _property(snapshot: Snapshot, name: str) -> str | None:
+def summary_property(snapshot: Snapshot, name: str) -> str | None:
+    """Return what a snapshot's summary says under ``name``."""
     return snapshot.summary.additional_properties.get(name) if snapshot.summary else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from lookbook import storage
@@ -18,6 +18,8 @@ from lookbook.settings import get_settings
 logger = logging.getLogger(__name__)
 
 MANIFEST_FORMAT = 1
+# What says that a drop is complete is not part of what it holds.
+_SUCCESS, _SENDERS_MANIFEST = "_SUCCESS", "manifest.json"
 _HEAD_BYTES = 65_536  # enough for the header and a row
 
 
@@ -69,7 +71,8 @@ def discover(drop_id: str) -> Drop:
 
     Raises:
         PermanentError: it is not there or is no drop; the message names the file and what was expected.
-        RetryableError: it has no ``_SUCCESS`` yet.
+        RetryableError: it is not complete yet: it has no ``_SUCCESS``, its sender's ``manifest.json`` names files that
+            are not there, or, where it has neither, a file changed within the last ``drop_settle_s`` seconds.
     """
     uri = drop_uri(drop_id)
     if not _holds_anything(uri):
@@ -77,12 +80,40 @@ def discover(drop_id: str) -> Drop:
     _check_styles_csv(f"{uri}styles.csv")
     if not _holds_anything(f"{uri}images/"):
         raise PermanentError(f"{uri} is no drop: it holds no pictures; expected images/<id>.jpg beside styles.csv.")
-    if storage.find(f"{uri}_SUCCESS") is None:
-        raise RetryableError(
-            f"{uri} is not complete: it has no _SUCCESS. Whoever uploads a drop writes that empty object last."
-        )
+    logger.info("drop %s is complete: %s", drop_id, _completeness(uri))
     logger.info("found drop %s at %s", drop_id, uri)
     return Drop(drop_id, uri)
+
+
+def _completeness(uri: str) -> str:
+    """Return what shows that a drop is complete."""
+    if storage.find(uri + _SUCCESS):
+        return "it has _SUCCESS"
+    if storage.find(uri + _SENDERS_MANIFEST):
+        return _complete_by_manifest(uri)
+    changed, settle_s = storage.last_change(uri), get_settings().drop_settle_s
+    age_s = (datetime.now(UTC) - changed).total_seconds() if changed else 0.0
+    if age_s < settle_s:
+        raise RetryableError(
+            f"{uri} is not complete: it has no _SUCCESS, which whoever uploads a drop writes last, and its latest file "
+            f"came {age_s:.0f} s ago. Without _SUCCESS it is taken {settle_s} s after its last change."
+        )
+    return f"nothing in it has changed for {age_s:.0f} s"
+
+
+def _complete_by_manifest(uri: str) -> str:
+    """Check that every file of the sender's manifest is there, with its size."""
+    expected = storage.read_json(uri + _SENDERS_MANIFEST)
+    files = expected.get("files") if isinstance(expected, dict) else None
+    if not isinstance(files, dict) or not all(isinstance(size, int) for size in files.values()):
+        raise PermanentError(f'{uri}{_SENDERS_MANIFEST} is no manifest; expected {{"files": {{name: bytes, …}}}}.')
+    found = {stored.uri.removeprefix(uri): stored.size for stored in storage.list_objects(uri)}
+    if missing := sorted(name for name, size in files.items() if found.get(name) != size):
+        raise RetryableError(
+            f"{uri} is not complete: {len(missing)} of the {len(files)} files that its manifest.json names are not "
+            f"there in the size named, e.g. {', '.join(missing[:3])}."
+        )
+    return f"all {len(files)} files of its manifest.json are there"
 
 
 def _holds_anything(prefix_uri: str) -> bool:
@@ -108,10 +139,10 @@ def _check_styles_csv(uri: str) -> None:
 def fingerprint(drop: Drop) -> Manifest:
     """Write the drop's manifest, which names every file with size and ETag, and return where it lies.
 
-    Two drops with equal files have equal fingerprints; ``_SUCCESS`` does not count.
+    Two drops with equal files have equal fingerprints; ``_SUCCESS`` and the sender's ``manifest.json`` do not count.
     """
-    files = {stored.uri.removeprefix(drop.uri): stored for stored in storage.list_objects(drop.uri)}
-    files.pop("_SUCCESS", None)
+    listed = {stored.uri.removeprefix(drop.uri): stored for stored in storage.list_objects(drop.uri)}
+    files = {name: stored for name, stored in listed.items() if name not in (_SUCCESS, _SENDERS_MANIFEST)}
     styles_csv = storage.read_bytes(f"{drop.uri}styles.csv")
     rows = sum(1 for _ in lines.read_rows(styles_csv))
     versions = {name: [stored.size, stored.etag] for name, stored in files.items()}

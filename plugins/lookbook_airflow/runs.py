@@ -1,0 +1,44 @@
+"""Which run holds a drop: the library decides by these, since only Airflow knows what became of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import get_current_context
+
+from lookbook_airflow.lineage import required_drop
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from lookbook.drops.lease import Holder
+
+_UNFINISHED = ["queued", "running"]
+
+
+def take_drop(context: Context) -> str:
+    """Take the drop of a run for it, and return its id; the run waits while another one works on the drop."""
+    from lookbook.drops import lease
+
+    drop_id = required_drop(context)
+    lease.take(drop_id, _holder(context), is_over)
+    return drop_id
+
+
+def keep_drop(context: Context) -> None:
+    """Make sure that the run still holds its drop."""
+    from lookbook.drops import lease
+
+    lease.keep(required_drop(context), _holder(context))
+
+
+def is_over(holder: Holder) -> bool:
+    """Return whether a run has ended, or was deleted."""
+    ti = get_current_context()["ti"]
+    return ti.get_dr_count(holder.dag_id, run_ids=[holder.run_id], states=_UNFINISHED) == 0
+
+
+def _holder(context: Context) -> Holder:
+    from lookbook.drops.lease import Holder
+
+    return Holder(context["ti"].dag_id, context["run_id"])
