@@ -54,8 +54,8 @@ def upload(
         PermanentError: the directory is not there, is no drop, or has no rows.
     """
     uri = drop_uri(drop_id)
-    styles_csv, rows = _first_rows(_styles_csv(directory), directory / "styles.csv", limit)
-    contents: dict[str, bytes | Path] = {"styles.csv": styles_csv, **_files_of(directory, rows)}
+    table, rows = _first_rows(styles_csv(directory), directory / "styles.csv", limit)
+    contents: dict[str, bytes | Path] = {"styles.csv": table, **files_of(directory, rows)}
     if (directory / "images.csv").is_file():
         contents["images.csv"] = _links(directory / "images.csv", rows, whole=limit is None)
     storage.delete(f"{uri}_SUCCESS")
@@ -66,7 +66,12 @@ def upload(
     return Uploaded(drop_id, uri, len(rows), len(contents), size)
 
 
-def _styles_csv(directory: Path) -> bytes:
+def styles_csv(directory: Path) -> bytes:
+    """Return the content of a directory's ``styles.csv``.
+
+    Raises:
+        PermanentError: the directory is not there, or its ``styles.csv`` is missing or has other columns.
+    """
     if not directory.is_dir():
         raise PermanentError(f"{directory} is no directory; expected one with styles.csv, images/ and styles/.")
     path = directory / "styles.csv"
@@ -89,7 +94,7 @@ def _first_rows(content: bytes, path: Path, limit: int | None) -> tuple[bytes, l
     return separator.join(content.split(separator)[:last_line]) + separator, rows
 
 
-def _files_of(directory: Path, rows: list[Row]) -> dict[str, Path]:
+def files_of(directory: Path, rows: list[Row]) -> dict[str, Path]:
     """Return the picture and the JSON of each row that lie in the directory itself, not behind a link out of it."""
     root = directory.resolve()
     ids = dict.fromkeys(row.fields["id"] for row in rows if "id" in row.fields)
