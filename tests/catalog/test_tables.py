@@ -150,3 +150,17 @@ def test_glue_holds_the_tables_by_a_setting_alone(monkeypatch: pytest.MonkeyPatc
     get_settings.cache_clear()
     tables.replace(PREDICTIONS, predictions("2026-11-16", "1"), tables.equals("drop_id", "2026-11-16"))
     assert stored() == [("2026-11-16", "1", "Cotton")]
+
+
+def test_a_table_of_an_older_lookbook_gets_the_new_columns(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, whole = "training.vqa_pairs", tables.TABLES["training.vqa_pairs"]
+    older = whole.remove(whole.get_field_index("side"))
+    old_row = pa.Table.from_pylist([dict.fromkeys(older.names, "a")], schema=older)
+    newer = whole.append(pa.field("note", pa.string()))
+    monkeypatch.setitem(tables.TABLES, name, older)
+    tables.replace(name, old_row, tables.equals("dataset_id", "a"))
+    monkeypatch.setitem(tables.TABLES, name, newer.set(newer.get_field_index("side"), pa.field("side", pa.string())))
+    new_row = pa.Table.from_pylist([dict.fromkeys(newer.names, "b")], schema=tables.TABLES[name])
+    tables.replace(name, new_row, tables.equals("dataset_id", "b"))
+    found = {row["dataset_id"]: (row["side"], row["note"]) for row in tables.read(name).to_pylist()}
+    assert found == {"a": (None, None), "b": ("b", "b")}

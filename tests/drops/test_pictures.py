@@ -92,3 +92,36 @@ def test_damaged_bytes_never_raise(position: int) -> None:
     content = bytearray(jpeg(size=(60, 80)))
     content[position % len(content)] ^= 0xFF
     pictures.inspect(bytes(content), MAX_PIXELS)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_is_applied(orientation: int) -> None:
+    upright = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    stored = upright.transpose(STORED_AS[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = io.BytesIO()
+    stored.save(content, "PNG", exif=exif)
+    picture = pictures.inspect(content.getvalue(), MAX_PIXELS)
+    plain = pictures.inspect(encoded(upright, "PNG"), MAX_PIXELS)
+    assert (picture.width, picture.height, picture.phash) == (64, 48, plain.phash)
+    assert (picture.format, picture.mode) == ("PNG", "RGB")
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_data_is_no_reason_to_reject_a_picture() -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (20, 30)).save(content, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\xff")
+    picture = pictures.inspect(content.getvalue(), MAX_PIXELS)
+    assert (picture.problem, picture.width, picture.height) == (None, 20, 30)
+
+
+STORED_AS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}

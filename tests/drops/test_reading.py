@@ -14,7 +14,7 @@ from tests.drops.small import DROP_ID, line
 
 from lookbook import drops, storage
 from lookbook.catalog.schemas import CANDIDATES
-from lookbook.drops import reading
+from lookbook.drops import candidates, reading
 from lookbook.drops.sample import write_drop
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
@@ -96,8 +96,8 @@ def test_pictures_that_cannot_be_used_say_why(bucket: str, tmp_path: Path, monke
 
 
 def test_a_file_of_too_many_bytes_is_not_fetched(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_PICTURE_BYTES", 10)
-    monkeypatch.setattr(reading, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(candidates, "MAX_PICTURE_BYTES", 10)
+    monkeypatch.setattr(candidates, "MAX_JSON_BYTES", 10)
     (row,) = rows(small.write_directory(tmp_path / "drop", line(1)))
     assert (row["picture_problem"], row["styles_problem"]) == ("picture_too_large", "json_too_large")
 
@@ -161,7 +161,7 @@ def test_what_was_read_and_written_is_recorded(bucket: str, tmp_path: Path) -> N
         candidates = drops.read(manifest.uri)
     assert [(d.name, d.version) for d in record.inputs] == [(URI, manifest.fingerprint)]
     assert [d.name for d in record.outputs] == [candidates.uri]
-    assert record.counts == {"rows": 2, "repaired": 0, "too_few_fields": 1}
+    assert record.counts == {"rows": 2, "repaired": 0, "too_few_fields": 1, "same_picture": 0, "alike_picture": 0}
     assert record.details == {"vocabulary": "v1"}
 
 
@@ -186,3 +186,17 @@ def test_the_sample_drop_is_read_to_the_last_row(bucket: str, tmp_path: Path) ->
 def test_references_can_be_handed_on_as_json(bucket: str, tmp_path: Path) -> None:
     candidates = small.read_directory(small.write_directory(tmp_path / "drop", line(1)))
     assert drops.Candidates(**orjson.loads(orjson.dumps(candidates.reference()))) == candidates
+
+
+def test_the_same_picture_under_two_ids_is_counted_once_an_id(bucket: str, tmp_path: Path) -> None:
+    same = {f"images/{number}.jpg": small.jpeg() for number in (1, 2, 3)}
+    directory = small.write_directory(tmp_path / "drop", line(1), line(2), line(3), line(3), files=same)
+    assert small.read_directory(directory).shared_pictures == {"same_picture": 2, "alike_picture": 2}
+
+
+def test_descriptors_come_as_plain_text(bucket: str, tmp_path: Path) -> None:
+    said = small.styles(1)
+    said["data"]["productDescriptors"] = {"style_note": {"value": "<p>A &amp; B</p>"}}
+    files = {"styles/1.json": orjson.dumps(said)}
+    (row,) = rows(small.write_directory(tmp_path / "drop", line(1), files=files))
+    assert dict(row["descriptors"]) == {"style_note": "A & B"}

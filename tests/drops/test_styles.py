@@ -40,9 +40,28 @@ def test_empty_texts_are_missing() -> None:
     assert (result.brand, result.age_group) == (None, None)
 
 
-def test_html_descriptors_are_no_obstacle() -> None:
-    html = "<p>It&#39;s &amp; <b>that</b> â€“ \ufffd</p>"
-    assert parsed(productDescriptors={"description": {"descriptorType": "description", "value": html}}).problem is None
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>It&#39;s &amp; <b>th</b>at</p><p>more<br />and&nbsp;more", "It's & that more and more"),
+        ("plain  text", "plain text"),
+        ("<ul><li>one</li><li>two</li></ul>", "one two"),
+        ("<style>p {color: red}</style><script>alert(1)</script>Kept", "Kept"),
+        ("caf\u00c3\u00a9 \u00e2\u20ac\u201c bar", "café – bar"),
+        ("caf&Atilde;&copy;", "café"),
+        ("1 < 2", "1 < 2"),
+        ("<<<>>>&&&;", "<<<>>>&&&;"),
+        ("<p></p>", ""),
+    ],
+)
+def test_html_becomes_plain_text(html: str, text: str) -> None:
+    assert styles.plain_text(html) == text
+
+
+def test_descriptors_are_kept_by_name_without_empty_ones() -> None:
+    said = {"description": {"value": "<p>A</p>"}, "empty": {"value": "<p> </p>"}, "number": {"value": 3}, "odd": "x"}
+    assert parsed(productDescriptors=said).descriptors == {"description": "A"}
+    assert parsed(productDescriptors=None).descriptors == parsed(productDescriptors=[1]).descriptors == {}
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,15 @@ PRODUCT_FIELDS = [
     # Normalised attributes, baseColour among them: {"Fabric": "Cotton", "Sleeve Length": "Long Sleeves", …}
     pa.field("attributes", _STRINGS),
     pa.field("raw_attributes", _STRINGS),
+    pa.field("descriptors", _STRINGS),  # the seller's texts, HTML made plain: {"description": …, "style_note": …}
     pa.field("picture_uri", pa.string()),
     pa.field("picture_etag", pa.string()),
     pa.field("picture_sha256", pa.string()),
     pa.field("picture_phash", pa.string()),  # 64 bits, 16 hexadecimal digits
-    pa.field("picture_width", pa.int32()),  # pixels
+    pa.field("picture_width", pa.int32()),  # pixels, as the picture is shown
     pa.field("picture_height", pa.int32()),
+    pa.field("picture_format", pa.string()),  # JPEG, PNG or WEBP
+    pa.field("picture_mode", pa.string()),  # RGB, L, CMYK …
     pa.field("styles_json_uri", pa.string()),
     pa.field("styles_json_sha256", pa.string()),
     pa.field("line_number", pa.int32()),  # first line of the row in styles.csv, header = 1

@@ -73,9 +73,17 @@ def load(name: str) -> Table:
         raise PermanentError(f"There is no table {name!r}. Lookbook's tables: {', '.join(TABLES)}.")
     catalog = open_catalog()
     try:
-        return catalog.load_table(name)
+        return _with_every_column(catalog.load_table(name), TABLES[name])
     except NoSuchTableError:
         return _create(catalog, name)
+
+
+def _with_every_column(table: Table, schema: pa.Schema) -> Table:
+    """Return the table with the columns that Lookbook has learnt since it was created; they are null in older rows."""
+    if set(schema.names) - set(table.schema().column_names):
+        with table.update_schema() as update:
+            update.union_by_name(schema)
+    return table
 
 
 def equals(column: str, value: str) -> BooleanExpression:

@@ -12,6 +12,17 @@ from PIL import Image, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "WEBP")
 # A perceptual hash looks at 32×32 grey values; a JPEG need not be decoded larger than this for it.
 _HASHED_SIDE = 128
+_ORIENTATION = 0x0112  # the EXIF tag
+# What shows a picture upright, by its EXIF orientation (1 is upright).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -20,8 +31,10 @@ class Picture:
 
     sha256: str | None = None
     phash: str | None = None  # 64 bits, 16 hexadecimal digits
-    width: int | None = None  # pixels
+    width: int | None = None  # pixels, as the picture is shown: its EXIF orientation applied
     height: int | None = None
+    format: str | None = None
+    mode: str | None = None
     problem: str | None = None
     detail: str | None = None
 
@@ -47,9 +60,22 @@ def _decoded(image: Image.Image, sha256: str, max_pixels: int) -> Picture:
     if width * height > max_pixels:
         detail = f"{width}×{height} pixels, at most {max_pixels} are decoded"
         return Picture(sha256, width=width, height=height, problem="picture_too_large", detail=detail)
+    kind, mode, orientation = image.format, image.mode, _orientation(image)
     image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))
     image.load()
-    return Picture(sha256, str(imagehash.phash(image)), width, height)
+    upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+    width, height = (height, width) if orientation >= 5 else (width, height)
+    return Picture(sha256, str(imagehash.phash(upright)), width, height, kind, mode)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; a picture whose EXIF data is damaged is shown as it is stored."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        # As for the pixels: Pillow raises whatever damaged bytes lead it to.
+        return 1
+    return orientation if orientation in _UPRIGHT else 1
 
 
 def _reason(error: Exception, content: bytes) -> str:

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from botocore.exceptions import ClientError
 
 from lookbook import storage
-from lookbook.aws import client
 from lookbook.catalog.schemas import CANDIDATES
-from lookbook.drops import lines, pictures, styles, vocabulary
+from lookbook.drops import lines
+from lookbook.drops.candidates import CandidateReader
 from lookbook.drops.lines import Row
-from lookbook.drops.pictures import Picture
-from lookbook.drops.styles import Styles
-from lookbook.drops.vocabulary import BASE_COLOUR
-from lookbook.errors import PermanentError
+from lookbook.drops.workers import ReadingProcesses
 from lookbook.lineage import records
 from lookbook.progress import Progress
 from lookbook.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-CHUNK_ROWS = 500  # rows in memory at a time, and in a row group of candidates.parquet
-MAX_JSON_BYTES = 5_000_000
-MAX_PICTURE_BYTES = 50_000_000
+CHUNK_ROWS = 500  # rows that a process has in memory at a time, and in a row group of candidates.parquet
+ROWS_A_PROCESS = 2000  # a process takes about as long to start as to read so many rows
+_PROBLEMS = ("row_problem", "picture_problem", "styles_problem")
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,7 @@ class Candidates:
     vocabulary: str
     repairs: dict[str, int] = field(default_factory=dict)
     problems: dict[str, int] = field(default_factory=dict)
+    shared_pictures: dict[str, int] = field(default_factory=dict)
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values; ``Candidates(**reference)`` restores it."""
@@ -60,146 +56,83 @@ def read(manifest_uri: str) -> Candidates:
     Raises:
         PermanentError: a file is not the one that the manifest names; take the fingerprint anew.
     """
-    reader = _Reader(storage.read_json(manifest_uri))
+    manifest = storage.read_json(manifest_uri)
     uri = f"{manifest_uri.rpartition('/')[0]}/candidates.parquet"
-    repairs: Counter[str] = Counter()
-    problems: Counter[str] = Counter()
+    counts = _Counts()
     buffer = pa.BufferOutputStream()
-    with pq.ParquetWriter(buffer, CANDIDATES, compression="zstd") as writer:
-        for chunk in reader.chunks():
-            writer.write_table(pa.Table.from_pylist(chunk, schema=CANDIDATES))
-            repairs.update(repair for row in chunk for repair in row["repairs"])
-            problems.update(row[kind] for row in chunk for kind in _PROBLEMS if row[kind])
+    settings = get_settings()
+    with (
+        CandidateReader(manifest, settings.read_concurrency) as reader,
+        pq.ParquetWriter(buffer, CANDIDATES, compression="zstd") as writer,
+    ):
+        for table in _tables(manifest_uri, reader, manifest["rows"]):
+            writer.write_table(table)
+            counts.add(table)
     stored = storage.write_bytes(uri, buffer.getvalue().to_pybytes(), "application/vnd.apache.parquet")
-    records.reads("prefix", reader.drop_uri, reader.manifest["fingerprint"])
+    read = Candidates(
+        uri,
+        manifest_uri,
+        manifest["drop_id"],
+        manifest["rows"],
+        reader.vocabulary.version,
+        dict(sorted(counts.repairs.items())),
+        dict(sorted(counts.problems.items())),
+        counts.shared_pictures(),
+    )
+    _report(read, manifest, stored)
+    return read
+
+
+def _report(read: Candidates, manifest: dict[str, Any], stored: storage.StoredObject) -> None:
+    records.reads("prefix", manifest["drop_uri"], manifest["fingerprint"])
     records.writes_object(stored)
-    records.counts(rows=reader.rows, repaired=sum(repairs.values()), **problems)
-    records.details(vocabulary=reader.vocabulary.version)
-    logger.info("read %d rows of drop %s; mended %s; problems %s", reader.rows, reader.drop_id, repairs, problems)
-    return Candidates(
-        uri, manifest_uri, reader.drop_id, reader.rows, reader.vocabulary.version, dict(repairs), dict(problems)
+    records.counts(rows=read.rows, repaired=sum(read.repairs.values()), **read.problems, **read.shared_pictures)
+    records.details(vocabulary=read.vocabulary)
+    logger.info(
+        "read %d rows of drop %s; mended %s; problems %s; pictures that an earlier product has too: %s",
+        *(read.rows, read.drop_id, read.repairs, read.problems, read.shared_pictures),
     )
 
 
-_PROBLEMS = ("row_problem", "picture_problem", "styles_problem")
+def _tables(manifest_uri: str, reader: CandidateReader, rows: int) -> Iterator[pa.Table]:
+    """Yield the candidates in the order of their rows, a chunk at a time; a large drop is read by several processes."""
+    progress = Progress(logger, f"reading drop {reader.drop_id}", rows)
+    chunks = _chunks(reader.styles_csv())
+    processes = min(get_settings().read_processes, rows // ROWS_A_PROCESS)
+    if processes < 2:
+        tables: Iterator[pa.Table] = map(reader.table, chunks)
+    else:
+        tables = ReadingProcesses(manifest_uri, processes, get_settings().read_concurrency).tables(chunks)
+    for table in tables:
+        progress.advance(len(table))
+        yield table
 
 
-class _Reader:
-    """Reads one drop's rows, each with its JSON and its picture, several at once."""
-
-    def __init__(self, manifest: dict[str, Any]) -> None:
-        self.manifest = manifest
-        self.drop_id: str = manifest["drop_id"]
-        self.drop_uri: str = manifest["drop_uri"]
-        self.rows: int = manifest["rows"]
-        self.vocabulary = vocabulary.load()
-        self._files: dict[str, list[Any]] = manifest["files"]
-        self._max_pixels = get_settings().max_picture_pixels
-
-    def chunks(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield candidates in the order of their rows, a chunk at a time."""
-        rows = lines.read_rows(self._styles_csv())
-        progress = Progress(logger, f"reading drop {self.drop_id}", self.rows)
-        with ThreadPoolExecutor(get_settings().read_concurrency) as pool:
-            while chunk := list(islice(rows, CHUNK_ROWS)):
-                candidates = []
-                for candidate in pool.map(self._candidate, chunk):
-                    candidates.append(candidate)
-                    progress.advance()
-                yield candidates
-
-    def _styles_csv(self) -> bytes:
-        content = self._get("styles.csv")
-        if hashlib.sha256(content).hexdigest() != self.manifest["styles_csv_sha256"]:
-            raise self._changed("styles.csv")
-        return content
-
-    def _candidate(self, row: Row) -> dict[str, Any]:
-        candidate: dict[str, Any] = {
-            "drop_id": self.drop_id,
-            "product_id": row.fields.get("id"),
-            "line_number": row.line_number,
-            "raw_line": row.raw_line,
-            "row_problem": row.problem,
-            "problem_detail": row.detail,
-            "repairs": list(row.repairs),
-        }
-        unusable = {"picture_problem": None, "styles_problem": None}
-        return candidate | (unusable if row.problem else self._product(row.fields))
-
-    def _product(self, fields: dict[str, str]) -> dict[str, Any]:
-        product_id = fields["id"]
-        stated = self._styles(product_id)
-        picture_name, styles_name = f"images/{product_id}.jpg", f"styles/{product_id}.json"
-        picture = self._picture(picture_name)
-        attributes = self.vocabulary.normalise(stated.attributes | {BASE_COLOUR: fields["baseColour"]})
-        details = (text for text in (picture.detail, stated.detail) if text)
-        return {
-            **_columns(fields),
-            "brand": stated.brand,
-            "age_group": stated.age_group,
-            "attributes": list(attributes.items()),
-            "raw_attributes": list(stated.attributes.items()),
-            "picture_uri": f"{self.drop_uri}{picture_name}",
-            "picture_etag": self._files.get(picture_name, [None, None])[1],
-            "picture_sha256": picture.sha256,
-            "picture_phash": picture.phash,
-            "picture_width": picture.width,
-            "picture_height": picture.height,
-            "picture_problem": picture.problem,
-            "styles_json_uri": f"{self.drop_uri}{styles_name}" if styles_name in self._files else None,
-            "styles_json_sha256": stated.sha256,
-            "styles_problem": stated.problem,
-            "problem_detail": "; ".join(details) or None,
-        }
-
-    def _styles(self, product_id: str) -> Styles:
-        name = f"styles/{product_id}.json"
-        if name not in self._files:
-            return Styles(problem="json_missing")
-        if (size := self._files[name][0]) > MAX_JSON_BYTES:
-            return Styles(problem="json_too_large", detail=f"{size} bytes, at most {MAX_JSON_BYTES} are read")
-        return styles.parse(self._get(name), product_id)
-
-    def _picture(self, name: str) -> Picture:
-        if name not in self._files:
-            return Picture(problem="picture_missing", detail=f"{name} is not in the drop")
-        if (size := self._files[name][0]) > MAX_PICTURE_BYTES:
-            return Picture(problem="picture_too_large", detail=f"{size} bytes, at most {MAX_PICTURE_BYTES} are read")
-        return pictures.inspect(self._get(name), self._max_pixels)
-
-    def _get(self, name: str) -> bytes:
-        """Return a file of the drop in the version that the manifest names."""
-        bucket, key = storage.split_uri(self.drop_uri + name)
-        try:
-            answer = client("s3").get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                raise self._changed(name) from error
-            raise
-        if answer["ETag"].strip('"') != self._files[name][1]:
-            raise self._changed(name)
-        content: bytes = answer["Body"].read()
-        return content
-
-    def _changed(self, name: str) -> PermanentError:
-        return PermanentError(
-            f"{self.drop_uri}{name} is not the file that manifest {self.manifest['fingerprint']} names: the drop has "
-            "changed since. Clear the run from its fingerprint task on."
-        )
+def _chunks(styles_csv: bytes) -> Iterator[list[Row]]:
+    rows = lines.read_rows(styles_csv)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        yield chunk
 
 
-def _columns(fields: dict[str, str]) -> dict[str, Any]:
-    """Return the columns of ``styles.csv`` as the catalogue has them: empty is null, ``NA`` is a value."""
-    year = fields["year"]
-    return {
-        "display_name": fields["productDisplayName"] or None,
-        "gender": fields["gender"] or None,
-        "master_category": fields["masterCategory"] or None,
-        "sub_category": fields["subCategory"] or None,
-        "article_type": fields["articleType"] or None,
-        "base_colour": fields["baseColour"] or None,
-        "season": fields["season"] or None,
-        "year": int(year) if year.isdigit() else None,
-        "usage": fields["usage"] or None,
-    }
+class _Counts:
+    """Counts what was found while candidates pass by."""
+
+    def __init__(self) -> None:
+        self.repairs: Counter[str] = Counter()
+        self.problems: Counter[str] = Counter()
+        self._pictures: dict[str, set[str]] = {"picture_sha256": set(), "picture_phash": set()}
+        self._with_picture: set[str] = set()
+
+    def add(self, table: pa.Table) -> None:
+        self.repairs.update(pc.list_flatten(table["repairs"]).to_pylist())
+        for kind in _PROBLEMS:
+            self.problems.update(table[kind].drop_null().to_pylist())
+        usable = table.filter(pc.and_(table["picture_problem"].is_null(), table["picture_sha256"].is_valid()))
+        self._with_picture.update(usable["product_id"].to_pylist())
+        for column, seen in self._pictures.items():
+            seen.update(usable[column].to_pylist())
+
+    def shared_pictures(self) -> dict[str, int]:
+        """Return how many products have a picture that an earlier one has, byte for byte and by perceptual hash."""
+        names = {"picture_sha256": "same_picture", "picture_phash": "alike_picture"}
+        return {names[column]: len(self._with_picture) - len(seen) for column, seen in self._pictures.items()}
