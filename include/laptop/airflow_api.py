@@ -17,6 +17,7 @@ FINISHED = frozenset({"success", "failed"})
 _OPEN = ("queued", "running")
 _PAGE = 100
 _ATTEMPTS = 5
+_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class AirflowApi:
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 self._log_in()
             elif response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                time.sleep(attempt)
+                time.sleep(attempt * _PATIENCE_S)
             else:
                 break
             response = self._client.request(method, path, json=body, params=params)

@@ -73,7 +73,7 @@ def status(session: Session, _options: argparse.Namespace) -> int:
 
 def demo(session: Session, options: argparse.Namespace) -> None:
     """Run the whole flow; everything is stopped if it is interrupted."""
-    choice = driver.drop_choice(session.places, options)
+    choice = driver.drop_choice(options)
     try:
         known = supervisor.up(session.places, session.wanted, session.say)
         with driver.Driver(session.places, known, session.console) as steps:
@@ -90,7 +90,7 @@ def demo(session: Session, options: argparse.Namespace) -> None:
 
 def ingest(session: Session, options: argparse.Namespace) -> None:
     """Upload a drop and ingest it."""
-    choice = driver.drop_choice(session.places, options)
+    choice = driver.drop_choice(options)
     with _driver(session) as steps:
         steps.ingest(choice, force=options.force)
 

@@ -33,7 +33,7 @@ class DropChoice:
     products: int
 
 
-def drop_choice(places: Places, options: argparse.Namespace) -> DropChoice:
+def drop_choice(options: argparse.Namespace) -> DropChoice:
     """Return the drop that the command line asks for, checked as far as can be without reading it.
 
     Raises:
@@ -95,7 +95,8 @@ class Driver:
         return self._follow(DESCRIBE, drop_id, {})
 
     def _follow(self, dag_id: str, partition_key: str | None, conf: dict[str, Any]) -> DagRun:
-        for open_run in self._api.open_runs(dag_id):
+        # Runs for other partitions, a backfill's among them, are none of this command's business.
+        for open_run in (run for run in self._api.open_runs(dag_id) if run.partition_key == partition_key):
             self._say(f"{dag_id}: an earlier run was left open ({open_run.run_id}); marking it failed")
             self._api.fail_run(open_run)
         self._api.set_paused(dag_id, False)
