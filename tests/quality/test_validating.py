@@ -205,7 +205,8 @@ def test_what_was_read_and_written_is_recorded(bucket: str) -> None:
     assert [d.name for d in record.inputs] == [f"{STAGING}/candidates.parquet"]
     assert [d.name for d in record.outputs] == [validation.uri]
     assert record.counts == {"rows": 21, "rejected": 1, "missing_display_name": 1}
-    assert record.details == {"suite": "v1", "data_docs": f"{DOCS}index.html"}
+    drift = "skipped: the drop has 21 rows, of fewer than 200 a distribution says nothing"
+    assert record.details == {"suite": "v1", "data_docs": f"{DOCS}index.html", "drift": drift}
 
 
 def test_great_expectations_does_not_fill_the_log(bucket: str, caplog: pytest.LogCaptureFixture) -> None:

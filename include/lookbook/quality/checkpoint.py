@@ -5,6 +5,7 @@ Great Expectations takes seconds to import: nothing but validation imports this 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from great_expectations.data_context.types.base import (
 
 from lookbook.errors import PermanentError
 from lookbook.quality.suites import v1
+from lookbook.quality.suites.v1 import Shares
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,10 @@ class Outcome:
     positions: tuple[int, ...]
 
 
-def run(frame: pd.DataFrame, drop_id: str, run_name: str, docs: Path) -> list[Outcome]:
+def run(frame: pd.DataFrame, drop_id: str, run_name: str, docs: Path, earlier: Shares | None) -> list[Outcome]:
     """Check ``frame`` against the suite and write the Data Docs to the directory ``docs``.
+
+    ``earlier`` has, by column, the share of each value in the drops published before; ``None`` skips drift.
 
     Raises:
         PermanentError: an expectation could not be evaluated at all.
@@ -42,7 +46,9 @@ def run(frame: pd.DataFrame, drop_id: str, run_name: str, docs: Path) -> list[Ou
     context = _context(docs)
     data = context.data_sources.add_pandas("drops").add_dataframe_asset("candidates")
     batch = data.add_batch_definition_whole_dataframe(drop_id)
-    suite = context.suites.add(gx.ExpectationSuite(name=v1.VERSION, expectations=v1.expectations(drop_id)))
+    article_types = Counter(frame["article_type"].dropna().tolist())
+    expectations = v1.expectations(drop_id, article_types, earlier)
+    suite = context.suites.add(gx.ExpectationSuite(name=v1.VERSION, expectations=expectations))
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=drop_id, data=batch, suite=suite))
     checkpoint = context.checkpoints.add(
         gx.Checkpoint(

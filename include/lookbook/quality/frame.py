@@ -11,11 +11,12 @@ import pyarrow as pa
 from lookbook.drops import vocabulary
 from lookbook.drops.vocabulary import BASE_COLOUR, Vocabulary
 
-_COLUMNS = [
+_PLAIN = [
     "drop_id",
     "product_id",
     "display_name",
     "gender",
+    "age_group",
     "master_category",
     "sub_category",
     "article_type",
@@ -24,33 +25,45 @@ _COLUMNS = [
     "year",
     "usage",
     "picture_sha256",
+    "picture_phash",
     "line_number",
     "row_problem",
     "picture_problem",
     "styles_problem",
     "problem_detail",
 ]
+COLUMNS = [*_PLAIN, "attributes"]
 _GENDERS = re.compile(r"\b(men|women|boys|girls)\b", re.IGNORECASE)
 # Words of the vocabulary that name no colour of their own.
 _NO_COLOUR = {"Multi"}
 
 
 def build(candidates: pa.Table) -> pd.DataFrame:
-    """Return the candidates' columns that expectations use, in the candidates' order, with the derived ones:
+    """Return the candidates' columns that expectations use, in the candidates' order, with the derived ones.
 
-    ``occurrence`` (1 for the first readable row of an id, 2 for the next …), ``same_picture_as`` (id of the first
-    product with the same picture's bytes), ``unknown_attributes``, ``colour_in_name`` and ``gender_in_name`` (what a
-    name says where it contradicts the row). Each is null where there is nothing to say.
+    Each is null where there is nothing to say: ``occurrence`` (1 for the first readable row of an id, 2 for the next),
+    ``same_picture_as`` (id of the first product with the same picture's bytes), ``alike_picture_as`` (with other bytes
+    and the same perceptual hash), ``unknown_attributes``, ``colour_in_name`` and ``gender_in_name`` (what a name says
+    where it contradicts the row), ``kids_as_adults`` (the age group of children that are labelled Men or Women), and
+    ``attribute <name>`` for each attribute of the vocabulary.
     """
-    frame: pd.DataFrame = candidates.select(_COLUMNS).to_pandas()
+    frame: pd.DataFrame = candidates.select(_PLAIN).to_pandas()
     words = vocabulary.load()
     readable = frame["row_problem"].isna()
     frame["occurrence"] = (frame[readable].groupby("product_id").cumcount() + 1).reindex(frame.index)
-    frame["same_picture_as"] = _same_picture(frame[frame["occurrence"] == 1]).reindex(frame.index)
-    frame["unknown_attributes"] = _texts(_unknown(words, pairs) for pairs in candidates["attributes"].to_pylist())
+    products = frame[frame["occurrence"] == 1]
+    frame["same_picture_as"] = _same_picture(products, "picture_sha256").reindex(frame.index)
+    alike = _same_picture(products, "picture_phash").reindex(frame.index)
+    frame["alike_picture_as"] = alike.where(frame["same_picture_as"].isna())
+    attributes = candidates["attributes"].to_pylist()
+    frame["unknown_attributes"] = _texts(_unknown(words, pairs) for pairs in attributes)
+    for name in words.attributes:
+        frame[f"attribute {name}"] = _texts(dict(pairs or ()).get(name) for pairs in attributes)
     names, colours = frame["display_name"].tolist(), frame["base_colour"].tolist()
     frame["colour_in_name"] = _texts(map(_contradicting_colour, names, colours))
     frame["gender_in_name"] = _texts(map(_contradicting_gender, names, frame["gender"].tolist()))
+    kids = frame["age_group"].str.startswith("Kids").fillna(False).astype(bool)
+    frame["kids_as_adults"] = frame["age_group"].where(kids & frame["gender"].isin(["Men", "Women"]))
     return frame
 
 
@@ -58,9 +71,9 @@ def _texts(values: object) -> pd.Series:
     return pd.Series(list(values), dtype="str")  # type: ignore[call-overload]
 
 
-def _same_picture(products: pd.DataFrame) -> pd.Series:
+def _same_picture(products: pd.DataFrame, checksum: str) -> pd.Series:
     usable = products[products["picture_problem"].isna()]
-    first = usable.groupby("picture_sha256")["product_id"].transform("first")
+    first = usable.groupby(checksum)["product_id"].transform("first")
     return first.where(first != usable["product_id"])
 
 

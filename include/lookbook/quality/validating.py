@@ -59,16 +59,17 @@ def validate(candidates_uri: str) -> Validation:
     """
     # It tells of hundreds of its own registrations while it is imported.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    from lookbook.quality import checkpoint, frame
+    from lookbook.quality import checkpoint, drift, frame
 
-    candidates = pq.read_table(pa.BufferReader(storage.read_bytes(candidates_uri)))
+    candidates = pq.read_table(pa.BufferReader(storage.read_bytes(candidates_uri)), columns=frame.COLUMNS)
     drop_id, run_name = candidates_uri.split("/")[-3:-1]
     table = frame.build(candidates)
     docs_uri = f"s3://{get_settings().bucket}/data-docs/{drop_id}/"
+    earlier = drift.earlier_shares(drop_id, len(table))
     with tempfile.TemporaryDirectory() as directory:
-        outcomes = checkpoint.run(table, drop_id, run_name, Path(directory))
+        outcomes = checkpoint.run(table, drop_id, run_name, Path(directory), earlier.shares)
         _publish_docs(Path(directory), docs_uri)
-    verdict = _verdict(table, outcomes, drop_id)
+    verdict = _verdict(table, outcomes, drop_id) | {"drift": earlier.says}
     uri = f"{candidates_uri.rpartition('/')[0]}/validation.json"
     stored = storage.write_json(uri, verdict | {"data_docs_uri": f"{docs_uri}index.html"})
     if found := storage.find(candidates_uri):
@@ -83,7 +84,10 @@ def _verdict(table: pd.DataFrame, outcomes: list[Outcome], drop_id: str) -> dict
     for outcome in _failed(outcomes, "reject_row"):
         for position, code, detail in _codes(table, outcome):
             reasons.setdefault(position, []).append((code, detail))
-    warnings = Counter(code for outcome in _failed(outcomes, "warn") for _, code, _ in _codes(table, outcome))
+    warnings: Counter[str] = Counter()
+    for outcome in _failed(outcomes, "warn"):
+        # What is odd about the drop as a whole counts once: no row of it is to blame.
+        warnings.update([code for _, code, _ in _codes(table, outcome)] or [outcome.meta["code"]])
     return {
         "format": VALIDATION_FORMAT,
         "suite": SUITE,
@@ -139,7 +143,7 @@ def _report(verdict: dict[str, Any], uri: str, docs_uri: str) -> Validation:
     drop_id, rows, rejected = verdict["drop_id"], verdict["rows"], len(verdict["rejected"])
     counts = ", ".join(f"{code} {number}" for code, number in sorted(verdict["reasons"].items())) or "none"
     records.counts(rows=rows, rejected=rejected, **verdict["reasons"])
-    records.details(suite=SUITE, data_docs=docs_uri)
+    records.details(suite=SUITE, data_docs=docs_uri, drift=verdict["drift"])
     logger.info(
         "drop %s: %d of %d rows rejected (%s); warnings %s", drop_id, rejected, rows, counts, verdict["warnings"]
     )

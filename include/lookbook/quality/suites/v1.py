@@ -7,6 +7,8 @@ Each expectation says in its ``meta`` how severe a failure is (``severity``), wh
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
@@ -18,15 +20,31 @@ from lookbook.drops import vocabulary
 from lookbook.drops.vocabulary import BASE_COLOUR
 
 VERSION = "v1"
+Shares = Mapping[str, Mapping[str, float]]
 Severity = Literal["reject_drop", "reject_row", "warn"]
 
 _READABLE = Column("row_problem").is_null()
 _EARLIEST_YEAR, _LATEST_YEAR = 2000, 2040
 
 
-def expectations(drop_id: str) -> list[Expectation]:
-    """Return the suite's expectations for the candidates of one drop."""
-    return [*_of_the_drop(drop_id), *_of_rows(), *_known_values(), *_worth_a_look()]
+def expectations(drop_id: str, article_types: Mapping[str, int], earlier: Shares | None) -> list[Expectation]:
+    """Return the suite's expectations for the candidates of one drop.
+
+    Args:
+        drop_id: the drop.
+        article_types: how many of its products are of each article type; of few, coverage says nothing.
+        earlier: by column, the share of each value in the drops published before; ``None`` skips drift.
+    """
+    common = {name for name, products in article_types.items() if products >= limits()["coverage"]["least_products"]}
+    lasting = [*_of_the_drop(drop_id), *_of_rows(), *_known_values(), *_worth_a_look()]
+    return [*lasting, *_coverage(common), *_drift(earlier or {})]
+
+
+@cache
+def limits() -> dict[str, Any]:
+    """Return the suite's known values and thresholds, as its file has them."""
+    text = resources.files("lookbook.quality.suites").joinpath(f"{VERSION}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 def _meta(severity: Severity, says: str, **code: str) -> dict[str, Any]:
@@ -74,9 +92,7 @@ def _of_rows() -> list[Expectation]:
 
 
 def _known_values() -> list[Expectation]:
-    text = resources.files("lookbook.quality.suites").joinpath(f"{VERSION}.toml").read_text(encoding="utf-8")
-    known: dict[str, list[str]] = tomllib.loads(text)
-    known["base_colour"] = list(vocabulary.load().values[BASE_COLOUR])
+    known: dict[str, list[str]] = limits()["known"] | {"base_colour": list(vocabulary.load().values[BASE_COLOUR])}
     return [
         gxe.ExpectColumnValuesToBeInSet(
             column=column,
@@ -107,7 +123,40 @@ def _worth_a_look() -> list[Expectation]:
             ("unknown_attributes", "attribute values outside the vocabulary", {"code": "unknown_attribute_value"}),
             ("colour_in_name", "the name says another colour", {"code": "name_contradicts_colour"}),
             ("gender_in_name", "the name says another gender", {"code": "name_contradicts_gender"}),
+            ("kids_as_adults", "a product for children is labelled Men or Women", {"code": "kids_labelled_adults"}),
             ("same_picture_as", "another product has the very same picture", {"code": "shared_picture"}),
+            ("alike_picture_as", "another product has a picture that looks the same", {"code": "alike_picture"}),
         )
     ]
     return [years, *stated, *clear]
+
+
+def _coverage(article_types: set[str]) -> list[Expectation]:
+    """Return the expectations that most products of an article type state the attributes usual for it."""
+    usual: dict[str, dict[str, float]] = limits()["coverage"]["stated"]
+    return [
+        gxe.ExpectColumnValuesToNotBeNull(
+            column=f"attribute {attribute}",
+            row_condition=Column("article_type") == article_type,
+            mostly=share,
+            meta=_meta("warn", f"fewer than {share:.0%} of {article_type} state {attribute}", code="low_coverage"),
+        )
+        for article_type in sorted(article_types & usual.keys())
+        for attribute, share in usual[article_type].items()
+    ]
+
+
+def _drift(earlier: Shares) -> list[Expectation]:
+    """Return the expectations that values are distributed as in the drops before."""
+    most: dict[str, float] = limits()["drift"]["most"]
+    return [
+        gxe.ExpectColumnKLDivergenceToBeLessThan(
+            column=column,
+            partition_object={"values": list(shares), "weights": list(shares.values())},
+            threshold=most[column],
+            # A value that was never seen before must not make the divergence infinite.
+            tail_weight_holdout=limits()["drift"]["unseen_share"],
+            meta=_meta("warn", f"{column} is distributed otherwise than in earlier drops", code=f"drift_{column}"),
+        )
+        for column, shares in earlier.items()
+    ]
