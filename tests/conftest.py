@@ -26,6 +26,11 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parents[
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for more damaged drops than every run of the tests has time for."""
+    parser.addoption("--damaged-drops", type=int, default=2000, help="damaged drops to read (default: %(default)s)")
+
+
 @pytest.fixture(autouse=True)
 def fresh_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Give each test credentials that open nothing, a catalogue of its own, and no cached settings or clients."""

@@ -57,6 +57,7 @@ def upload(
     table, rows = _first_rows(styles_csv(directory), directory / "styles.csv", limit)
     contents: dict[str, bytes | Path] = {"styles.csv": table, **files_of(directory, rows)}
     if (directory / "images.csv").is_file():
+        _check_is_no_link_out(directory, directory / "images.csv")
         contents["images.csv"] = _links(directory / "images.csv", rows, whole=limit is None)
     storage.delete(f"{uri}_SUCCESS")
     size = _put_all(uri, contents, progress)
@@ -70,13 +71,14 @@ def styles_csv(directory: Path) -> bytes:
     """Return the content of a directory's ``styles.csv``.
 
     Raises:
-        PermanentError: the directory is not there, or its ``styles.csv`` is missing or has other columns.
+        PermanentError: the directory is not there, or its ``styles.csv`` is missing, a link out, or has other columns.
     """
     if not directory.is_dir():
         raise PermanentError(f"{directory} is no directory; expected one with styles.csv, images/ and styles/.")
     path = directory / "styles.csv"
     if not path.is_file():
         raise PermanentError(f"{directory} is no drop: it has no styles.csv.")
+    _check_is_no_link_out(directory, path)
     content = path.read_bytes()
     lines.check_header(content, str(path))
     return content
@@ -99,8 +101,17 @@ def files_of(directory: Path, rows: list[Row]) -> dict[str, Path]:
     root = directory.resolve()
     ids = dict.fromkeys(row.fields["id"] for row in rows if "id" in row.fields)
     names = [name for product_id in ids for name in (f"images/{product_id}.jpg", f"styles/{product_id}.json")]
-    paths = {name: (root / name).resolve() for name in names}
-    return {name: path for name, path in paths.items() if path.is_file() and path.is_relative_to(root)}
+    return {name: root / name for name in names if _lies_in(root, root / name)}
+
+
+def _lies_in(root: Path, path: Path) -> bool:
+    """Return whether a file is there, and not behind a link that leads out of ``root``."""
+    return path.is_file() and path.resolve().is_relative_to(root)
+
+
+def _check_is_no_link_out(directory: Path, path: Path) -> None:
+    if path.is_file() and not _lies_in(directory.resolve(), path):
+        raise PermanentError(f"{path} is a link out of the drop, to {path.resolve()}; put the file itself there.")
 
 
 def _links(path: Path, rows: list[Row], *, whole: bool) -> bytes:
