@@ -21,6 +21,7 @@ PRODUCT ?=
 NAME ?=
 DATA ?=
 FORCE ?=
+REASON ?=
 
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
@@ -55,6 +56,11 @@ status: $(ORCHESTRATOR) ## Show what runs, its health and memory, and where to l
 .PHONY: ingest
 ingest: $(ORCHESTRATOR) ## Put a drop into S3 and ingest it; DROP=<directory> LIMIT=<rows> DATE=<Monday> FORCE=1
 	@$(LAPTOP) ingest $(DROP_OPTIONS) $(if $(FORCE),--force)
+
+.PHONY: requeue
+requeue: $(ORCHESTRATOR) ## Judge quarantined rows again; DROP=<Monday> REASON=<code>
+	@if [ -z "$(DROP)" ]; then echo "Which drop? make requeue DROP=<Monday>" >&2; exit 2; fi
+	@$(LAPTOP) requeue --drop "$(DROP)" $(if $(REASON),--reason "$(REASON)")
 
 .PHONY: retrain
 retrain: $(ORCHESTRATOR) ## Train a model, compare it and put it in service if it is better; FORCE=1 without new products

@@ -57,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     ingest = add("ingest", commands.ingest, "Put a drop into S3 and ingest it")
     _add_drop_options(ingest)
     ingest.add_argument("--force", action="store_true", help="even if the catalogue holds it unchanged")
+    requeue = add("requeue", commands.requeue, "Judge a drop's quarantined rows again")
+    requeue.add_argument("--drop", required=True, help="the drop's Monday, e.g. 2026-11-16")
+    requeue.add_argument("--reason", help="only rows quarantined for this reason code")
     add("retrain", commands.retrain, "Retrain the attribute model").add_argument(
         "--force", action="store_true", help="even if few new products came"
     )

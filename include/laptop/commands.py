@@ -95,6 +95,12 @@ def ingest(session: Session, options: argparse.Namespace) -> None:
         steps.ingest(choice, force=options.force)
 
 
+def requeue(session: Session, options: argparse.Namespace) -> None:
+    """Judge a drop's quarantined rows again."""
+    with _driver(session) as steps:
+        steps.requeue(options.drop, options.reason)
+
+
 def retrain(session: Session, options: argparse.Namespace) -> None:
     """Retrain the attribute model."""
     with _driver(session) as steps:

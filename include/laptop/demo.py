@@ -21,6 +21,7 @@ from laptop.reporting import reporter
 from laptop.training_log import TrainingLog
 
 INGEST, RETRAIN, DESCRIBE = "ingest_drop", "retrain_attribute_model", "describe_products"
+REQUEUE = "requeue_drop"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ class Driver:
         if not decision["passed"]:
             self._say(f"Skipped: {decision['reason']}")
         return run
+
+    def requeue(self, drop_id: str, reason: str | None) -> DagRun:
+        """Run ``requeue_drop``: judge a drop's quarantined rows again, all or those of one reason code."""
+        return self._follow(REQUEUE, None, {"drop": _monday(drop_id), "reason": reason})
 
     def retrain(self, *, force: bool) -> DagRun:
         """Run ``retrain_attribute_model``; with ``force`` even if few new products came."""
