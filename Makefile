@@ -83,7 +83,7 @@ local-aws: setup ## Run only local AWS, in the foreground, and print what to exp
 
 .PHONY: setup
 setup: ## Make both environments (.venv, .venv-training); instant when they are there
-	@$(MAKE) --no-print-directory --jobs 2 $(ORCHESTRATOR) $(TRAINING)
+	@$(MAKE) --no-print-directory --silent --jobs 2 $(ORCHESTRATOR) $(TRAINING)
 
 .PHONY: test
 test: setup lint ## Run every check; ends with pytest's summary
@@ -117,7 +117,7 @@ requirements: .uv/.made ## Compile the requirements files from pyproject.toml an
 	@echo "Wrote requirements.txt and requirements-local-aws.txt"
 
 .env: ## Make the keys and passwords that docker-compose.yaml asks for
-	@$(MAKE) --no-print-directory $(ORCHESTRATOR)
+	@$(MAKE) --no-print-directory --silent $(ORCHESTRATOR)
 	@umask 077 && $(LAPTOP) env-file > $@
 	@echo "Wrote .env; next: docker compose up --build --detach --wait"
 

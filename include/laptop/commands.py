@@ -15,7 +15,7 @@ from rich.table import Table
 from laptop import bootstrap, record, supervisor
 from laptop import demo as driver
 from laptop.components import local_aws as local_aws_component
-from laptop.environment import client_environment, images_text, process_environment
+from laptop.environment import images_text, process_environment
 from laptop.errors import LaptopError
 from laptop.keys import USERNAME, generate, load_or_create
 from laptop.places import Places
@@ -125,7 +125,7 @@ def run(session: Session, options: argparse.Namespace) -> int:
 
 
 def local_aws(session: Session, _options: argparse.Namespace) -> None:
-    """Run only local AWS, until Ctrl-C."""
+    """Run only local AWS, until Ctrl-C; it prints what to export."""
     places = session.places
     known = record.load(places)
     if known and any(process.is_alive() for process in known.processes):
@@ -133,8 +133,6 @@ def local_aws(session: Session, _options: argparse.Namespace) -> None:
     ports = choose(session.wanted)
     environment = process_environment(places, ports, load_or_create(places))
     places.images_file.write_text(images_text(places))
-    for name, value in client_environment(ports).items():
-        session.say(f"export {name}={value}")
     os.execve(sys.executable, local_aws_component(places, ports).command(), environment)  # noqa: S606 - becomes it
 
 
