@@ -86,3 +86,21 @@ def members(archive: str, number: int) -> list[tuple[str, bytes]]:
     with tarfile.open(CATALOGUE / archive, "r|*") as tar:
         files = ((Path(member.name).stem, tar.extractfile(member)) for member in tar if member.isfile())
         return [(product_id, file.read()) for product_id, file in islice(files, number) if file]
+
+
+def test_every_product_is_accounted_for_by_its_files(rows: list[lines.Row]) -> None:
+    with tarfile.open(CATALOGUE / "images_60x80.tar") as tar:
+        with_picture = {Path(member.name).stem for member in tar if member.isfile()}
+    ids = {row.fields["id"] for row in rows}
+    assert len(ids & with_picture) == 43_072
+    assert len(ids - with_picture) == 1_374
+
+
+def test_real_descriptors_become_plain_text() -> None:
+    texts = 0
+    for product_id, content in members("styles_json.tar.xz", 300):
+        for text in styles.parse(content, product_id).descriptors.values():
+            texts += 1
+            assert "</" not in text
+            assert "&nbsp;" not in text
+    assert texts > 300
