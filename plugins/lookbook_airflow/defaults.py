@@ -54,6 +54,14 @@ RETRY_POLICY = ExceptionRetryPolicy(
             action=RetryAction.FAIL,
             reason="AWS would refuse the same request again",
         ),
+        RetryRule(
+            exception=[
+                f"builtins.{name}"
+                for name in ("AssertionError", "AttributeError", "ImportError", "LookupError", "NameError", "TypeError")
+            ],
+            action=RetryAction.FAIL,
+            reason="A mistake in the code, which a retry would make again",
+        ),
     ]
 )
 

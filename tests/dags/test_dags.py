@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, RetryAction
 
-from lookbook_airflow.defaults import POOL_SLOTS, Tag
+from lookbook.errors import PermanentError, RetryableError
+from lookbook_airflow.defaults import POOL_SLOTS, RETRY_POLICY, Tag
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
@@ -71,7 +72,21 @@ def test_a_dag_states_its_limits(dag_id: str, dags: dict[str, DAG]) -> None:
 def test_every_task_fails_at_once_on_a_permanent_error(dag_id: str, dags: dict[str, DAG]) -> None:
     for task in dags[dag_id].tasks:
         rules = task.retry_policy.serialize()["rules"]
-        assert {"lookbook.errors.PermanentError"} <= {rule["exception"] for rule in rules}
+        assert "lookbook.errors.PermanentError" in [rule["exception"] for rule in rules]
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (PermanentError("no such drop"), RetryAction.FAIL),
+        (KeyError("uri"), RetryAction.FAIL),
+        (ModuleNotFoundError("lookbok"), RetryAction.FAIL),
+        (RetryableError("throttled"), RetryAction.DEFAULT),
+        (ConnectionError("reset"), RetryAction.DEFAULT),
+    ],
+)
+def test_what_cannot_pass_is_not_tried_again(error: Exception, action: RetryAction) -> None:
+    assert RETRY_POLICY.evaluate(error, try_number=1, max_tries=3).action == action
 
 
 @pytest.mark.parametrize("dag_id", [path.stem for path in FILES])

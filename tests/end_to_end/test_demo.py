@@ -198,6 +198,18 @@ def test_status_shows_every_process_healthy(demo: Demo) -> None:
     assert shown.stdout.count("healthy") == len(demo.known.processes) == 5
 
 
+def test_a_drop_that_is_published_starts_its_own_descriptions(api: AirflowApi, demo: Demo) -> None:
+    another = "2026-11-02"
+    ended = laptop(demo.here, "ingest", "--date", another, "--products", "20")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    while not (started := [run for run in api.runs(DESCRIBE) if run.partition_key == another and run.finished]):
+        time.sleep(0.5)
+
+    assert [run.state for run in started] == ["success"]
+    assert api.task_instances(started[0], task_id="describe")
+
+
 def test_a_drop_that_is_none_fails_at_the_first_task_without_retries(api: AirflowApi, demo: Demo) -> None:
     missing = "2001-01-01"
     run = api.trigger(INGEST, partition_key=missing)
