@@ -110,7 +110,7 @@ def _airflow_keys(places: Places, keys: Keys) -> dict[str, str]:
 
 
 def _airflow_speed() -> dict[str, str]:
-    """Return what makes two cores enough; the figures are in docs/decisions/0401-airflow-settings-for-two-cores.md."""
+    """Return what makes two cores enough; the figures are in docs/decisions/0011-airflow-settings-for-two-cores.md."""
     return {
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",

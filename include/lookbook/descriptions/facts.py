@@ -15,7 +15,7 @@ from lookbook.descriptions.sanitising import fact_name, fact_value
 Source = Literal["catalogue", "model"]
 
 # Columns of catalog.products that are facts beside its attributes. The display name is not among them: it is free
-# text that often contradicts the row (docs/decisions/0010-what-is-a-fact.md).
+# text that often contradicts the row (docs/decisions/0004-what-is-a-fact.md).
 LEADING_COLUMNS = {"Article Type": "article_type", "Gender": "gender", "baseColour": "base_colour"}
 TRAILING_COLUMNS = {"Usage": "usage", "Season": "season", "Brand": "brand"}
 
