@@ -22,7 +22,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Param, PartitionedAssetTimetable, TriggerRule, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
 from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
 
 
@@ -35,13 +35,7 @@ from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
     tags=[Tag.DESCRIPTIONS, Tag.TIER_1],
     doc_md=__doc__,
     params={
-        "drop": Param(
-            None,
-            type=["null", "string"],
-            pattern=r"^\d{4}-\d{2}-\d{2}$",
-            title="Drop",
-            description="The drop's Monday, for a run without a partition key",
-        ),
+        "drop": optional_drop(),
         "product_ids": Param(
             [],
             type="array",

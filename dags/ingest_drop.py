@@ -23,7 +23,7 @@ from typing import Any
 from airflow.sdk import CronPartitionTimetable, Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
 from lookbook_airflow.lineage import collect_lineage, required_drop, traced_short_circuit, traced_task
 from lookbook_airflow.runs import keep_drop, take_drop
 
@@ -37,13 +37,7 @@ from lookbook_airflow.runs import keep_drop, take_drop
     tags=[Tag.CATALOG, Tag.TIER_1],
     doc_md=__doc__,
     params={
-        "drop": Param(
-            None,
-            type=["null", "string"],
-            pattern=r"^\d{4}-\d{2}-\d{2}$",
-            title="Drop",
-            description="The drop's Monday, for a run without a partition key",
-        ),
+        "drop": optional_drop(),
         "force": Param(False, type="boolean", title="Force", description="Ingest the drop even if it is unchanged"),
     },
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
 from lookbook_airflow.notifiers import FailureNotifier
 
@@ -75,3 +75,14 @@ DEFAULT_ARGS: dict[str, Any] = {
     "execution_timeout": timedelta(minutes=30),
     "on_failure_callback": FailureNotifier(),
 }
+
+
+def optional_drop() -> Param:
+    """Return the *Drop* parameter of a DAG whose runs usually bring their drop as partition key."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        title="Drop",
+        description="The drop's Monday, for a run without a partition key",
+    )
