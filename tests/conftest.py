@@ -11,7 +11,6 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
-from moto import mock_aws
 from moto.server import ThreadedMotoServer
 
 from lookbook import aws
@@ -39,24 +38,19 @@ def fresh_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{tmp_path}/catalog.db")
-    get_settings.cache_clear()
-    aws.client.cache_clear()
+    _forget()
     yield
-    get_settings.cache_clear()
-    aws.client.cache_clear()
+    _forget()
 
 
-@pytest.fixture
-def bucket() -> Iterator[str]:
-    """An empty bucket ``lookbook`` in an AWS account in memory (moto)."""
-    with mock_aws():
-        boto3.client("s3").create_bucket(Bucket="lookbook")
-        yield "lookbook"
+def _forget() -> None:
+    for cached in (get_settings, aws.client, aws.object_store):
+        cached.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
-    """The address of a moto server, for code that reaches AWS by pyarrow or asyncio, where moto in-process cannot."""
+    """The address of a moto server, since pyarrow, obstore and asyncio reach AWS past what moto could patch."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request would bury a failure's own log
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -70,7 +64,12 @@ def aws_server(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty AWS account with the bucket ``lookbook`` behind a real address; boto3, aiobotocore, pyarrow go there."""
     httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
-    get_settings.cache_clear()
-    aws.client.cache_clear()
+    _forget()
     boto3.client("s3").create_bucket(Bucket="lookbook")
     return moto_server
+
+
+@pytest.fixture
+def bucket(aws_server: str) -> str:
+    """The bucket of :func:`aws_server`, for tests that need no more of it."""
+    return "lookbook"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -18,12 +17,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from obstore.store import MemoryStore
 from tests.drops import small
 from tests.drops.small import DROP_ID, HEADER, line
 
 from lookbook import drops, storage
 from lookbook.catalog.schemas import CANDIDATES
-from lookbook.drops import candidates, lines, uploading
+from lookbook.drops import files as drop_files
+from lookbook.drops import lines, uploading
 from lookbook.drops.candidates import CandidateReader
 from lookbook.quality import checkpoint, frame
 
@@ -87,37 +88,22 @@ def damaged_drops(draw: st.DrawFn) -> tuple[bytes, dict[str, bytes]]:
     return styles_csv, files
 
 
-class Bucket:
-    """Stands in for the S3 client's ``get_object``: holds one drop and refuses every other key."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self._files = files
-
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        prefix = f"drops/{DROP_ID}/"
-        assert (Bucket, Key[: len(prefix)]) == ("lookbook", prefix)
-        content = self._files[Key[len(prefix) :]]
-        return {"ETag": _etag(content), "Body": io.BytesIO(content)}
-
-
-def _etag(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def read(styles_csv: bytes, files: dict[str, bytes]) -> tuple[int, Any]:
     """Return how many rows the drop has, and their candidates."""
+    store = MemoryStore()  # holds this one drop: whatever else is asked for is not there
     every = files | {"styles.csv": styles_csv}
+    etags = {name: store.put(name, content)["e_tag"] for name, content in every.items()}
     manifest = {
         "drop_id": DROP_ID,
         "drop_uri": URI,
         "fingerprint": "f",
-        "styles_csv_sha256": _etag(styles_csv),
-        "files": {name: [len(content), _etag(content)] for name, content in every.items()},
+        "styles_csv_sha256": hashlib.sha256(styles_csv).hexdigest(),
+        "files": {name: [len(content), str(etags[name]).strip('"')] for name, content in every.items()},
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "client", lambda service: Bucket(every))
+        patch.setattr(drop_files, "object_store", lambda uri: store)
         with CandidateReader(manifest, 1) as reader:
-            rows = list(lines.read_rows(reader.styles_csv()))
+            rows = list(lines.read_rows(reader.files.styles_csv()))
             return len(rows), reader.table(rows)
 
 

@@ -5,6 +5,8 @@ import io
 import struct
 import zlib
 
+import imagehash
+import numpy as np
 import pytest
 from PIL import Image
 from tests.drops.small import jpeg
@@ -125,3 +127,10 @@ STORED_AS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_perceptual_hash_is_the_one_of_imagehash(seed: int) -> None:
+    noise = np.random.default_rng(seed).integers(0, 256, (80 + seed, 60, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((300, 40 + 20 * seed), Image.Resampling.BICUBIC)
+    assert pictures.phash(picture) == str(imagehash.phash(picture))

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
-from botocore.exceptions import ClientError
 
-from lookbook import storage
-from lookbook.aws import client
 from lookbook.catalog.schemas import CANDIDATES
 from lookbook.drops import pictures, styles, vocabulary
+from lookbook.drops.files import DropFiles
 from lookbook.drops.lines import Row
 from lookbook.drops.pictures import Picture
 from lookbook.drops.styles import Styles
 from lookbook.drops.vocabulary import BASE_COLOUR
-from lookbook.errors import PermanentError
 from lookbook.settings import get_settings
 
 MAX_JSON_BYTES = 5_000_000
 MAX_PICTURE_BYTES = 50_000_000
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """The bytes of a row's files; ``None`` for one that is missing or too large to be read."""
+
+    styles: bytes | None = None
+    picture: bytes | None = None
+
+
 class CandidateReader:
-    """Reads the files of one drop's rows, ``threads`` at a time; to be opened with ``with``."""
+    """Reads the files of one drop's rows, ``threads`` rows ahead; to be opened with ``with``.
+
+    Threads only fetch. What was fetched is taken apart by the caller's thread alone: that is Python's work, in which
+    threads would but wait for each other.
+    """
 
     def __init__(self, manifest: dict[str, Any], threads: int) -> None:
-        self.manifest = manifest
         self.drop_id: str = manifest["drop_id"]
-        self.drop_uri: str = manifest["drop_uri"]
+        self.files = DropFiles(manifest)
         self.vocabulary = vocabulary.load()
-        self._files: dict[str, list[Any]] = manifest["files"]
         self._max_pixels = get_settings().max_picture_pixels
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads)
 
     def __enter__(self) -> CandidateReader:
@@ -51,17 +60,32 @@ class CandidateReader:
 
         Raises:
             PermanentError: a file is not the one that the manifest names.
+            RetryableError: a file could not be fetched.
         """
-        return pa.Table.from_pylist(list(self._pool.map(self._candidate, rows)), schema=CANDIDATES)
+        candidates = [self._candidate(row, contents) for row, contents in self._fetched(rows)]
+        return pa.Table.from_pylist(candidates, schema=CANDIDATES)
 
-    def styles_csv(self) -> bytes:
-        """Return the drop's ``styles.csv`` as the manifest names it."""
-        content = self._get("styles.csv")
-        if hashlib.sha256(content).hexdigest() != self.manifest["styles_csv_sha256"]:
-            raise self._changed("styles.csv")
-        return content
+    def _fetched(self, rows: Iterable[Row]) -> Iterator[tuple[Row, _Contents]]:
+        """Yield the rows with their files; no more of them are in memory than there are threads."""
+        ahead: deque[tuple[Row, Future[_Contents]]] = deque()
+        for row in rows:
+            ahead.append((row, self._pool.submit(self._fetch, row)))
+            if len(ahead) > self._threads:
+                first, contents = ahead.popleft()
+                yield first, contents.result()
+        for row, contents in ahead:
+            yield row, contents.result()
 
-    def _candidate(self, row: Row) -> dict[str, Any]:
+    def _fetch(self, row: Row) -> _Contents:
+        if row.problem:
+            return _Contents()
+        picture_name, styles_name = _names(row.fields["id"])
+        return _Contents(self._content(styles_name, MAX_JSON_BYTES), self._content(picture_name, MAX_PICTURE_BYTES))
+
+    def _content(self, name: str, most: int) -> bytes | None:
+        return self.files.read(name) if name in self.files and self.files.size(name) <= most else None
+
+    def _candidate(self, row: Row, contents: _Contents) -> dict[str, Any]:
         candidate: dict[str, Any] = {
             "drop_id": self.drop_id,
             "product_id": row.fields.get("id"),
@@ -72,13 +96,12 @@ class CandidateReader:
             "repairs": list(row.repairs),
         }
         unusable = {"picture_problem": None, "styles_problem": None}
-        return candidate | (unusable if row.problem else self._product(row.fields))
+        return candidate | (unusable if row.problem else self._product(row.fields, contents))
 
-    def _product(self, fields: dict[str, str]) -> dict[str, Any]:
-        product_id = fields["id"]
-        stated = self._styles(product_id)
-        picture_name, styles_name = f"images/{product_id}.jpg", f"styles/{product_id}.json"
-        picture = self._picture(picture_name)
+    def _product(self, fields: dict[str, str], contents: _Contents) -> dict[str, Any]:
+        picture_name, styles_name = _names(fields["id"])
+        stated = self._styles(fields["id"], contents.styles)
+        picture = self._picture(picture_name, contents.picture)
         attributes = self.vocabulary.normalise(stated.attributes | {BASE_COLOUR: fields["baseColour"]})
         details = (text for text in (picture.detail, stated.detail) if text)
         return {
@@ -88,8 +111,8 @@ class CandidateReader:
             "attributes": list(attributes.items()),
             "raw_attributes": list(stated.attributes.items()),
             "descriptors": list(stated.descriptors.items()),
-            "picture_uri": f"{self.drop_uri}{picture_name}",
-            "picture_etag": self._files.get(picture_name, [None, None])[1],
+            "picture_uri": f"{self.files.uri}{picture_name}",
+            "picture_etag": self.files.etag(picture_name),
             "picture_sha256": picture.sha256,
             "picture_phash": picture.phash,
             "picture_width": picture.width,
@@ -97,46 +120,35 @@ class CandidateReader:
             "picture_format": picture.format,
             "picture_mode": picture.mode,
             "picture_problem": picture.problem,
-            "styles_json_uri": f"{self.drop_uri}{styles_name}" if styles_name in self._files else None,
+            "styles_json_uri": f"{self.files.uri}{styles_name}" if styles_name in self.files else None,
             "styles_json_sha256": stated.sha256,
             "styles_problem": stated.problem,
             "problem_detail": "; ".join(details) or None,
         }
 
-    def _styles(self, product_id: str) -> Styles:
-        name = f"styles/{product_id}.json"
-        if name not in self._files:
+    def _styles(self, product_id: str, content: bytes | None) -> Styles:
+        if content is not None:
+            return styles.parse(content, product_id)
+        name = _names(product_id)[1]
+        if name not in self.files:
             return Styles(problem="json_missing")
-        if (size := self._files[name][0]) > MAX_JSON_BYTES:
-            return Styles(problem="json_too_large", detail=f"{size} bytes, at most {MAX_JSON_BYTES} are read")
-        return styles.parse(self._get(name), product_id)
+        return Styles(problem="json_too_large", detail=_too_large(self.files.size(name), MAX_JSON_BYTES))
 
-    def _picture(self, name: str) -> Picture:
-        if name not in self._files:
+    def _picture(self, name: str, content: bytes | None) -> Picture:
+        if content is not None:
+            return pictures.inspect(content, self._max_pixels)
+        if name not in self.files:
             return Picture(problem="picture_missing", detail=f"{name} is not in the drop")
-        if (size := self._files[name][0]) > MAX_PICTURE_BYTES:
-            return Picture(problem="picture_too_large", detail=f"{size} bytes, at most {MAX_PICTURE_BYTES} are read")
-        return pictures.inspect(self._get(name), self._max_pixels)
+        return Picture(problem="picture_too_large", detail=_too_large(self.files.size(name), MAX_PICTURE_BYTES))
 
-    def _get(self, name: str) -> bytes:
-        """Return a file of the drop in the version that the manifest names."""
-        bucket, key = storage.split_uri(self.drop_uri + name)
-        try:
-            answer = client("s3").get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                raise self._changed(name) from error
-            raise
-        if answer["ETag"].strip('"') != self._files[name][1]:
-            raise self._changed(name)
-        content: bytes = answer["Body"].read()
-        return content
 
-    def _changed(self, name: str) -> PermanentError:
-        return PermanentError(
-            f"{self.drop_uri}{name} is not the file that manifest {self.manifest['fingerprint']} names: the drop has "
-            "changed since. Clear the run from its fingerprint task on."
-        )
+def _names(product_id: str) -> tuple[str, str]:
+    """Return the names of a product's picture and JSON in a drop."""
+    return f"images/{product_id}.jpg", f"styles/{product_id}.json"
+
+
+def _too_large(size: int, most: int) -> str:
+    return f"{size} bytes, at most {most} are read"
 
 
 def _columns(fields: dict[str, str]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _report(read: Candidates, manifest: dict[str, Any], stored: storage.StoredOb
 def _tables(manifest_uri: str, reader: CandidateReader, rows: int) -> Iterator[pa.Table]:
     """Yield the candidates in the order of their rows, a chunk at a time; a large drop is read by several processes."""
     progress = Progress(logger, f"reading drop {reader.drop_id}", rows)
-    chunks = _chunks(reader.styles_csv())
+    chunks = _chunks(reader.files.styles_csv())
     processes = min(get_settings().read_processes, rows // ROWS_A_PROCESS)
     if processes < 2:
         tables: Iterator[pa.Table] = map(reader.table, chunks)

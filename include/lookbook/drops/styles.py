@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import ftfy
@@ -15,6 +16,8 @@ from lookbook.drops.lines import normalise_space
 
 # Where one of these begins, text begins anew: without a space between them, their words would run together.
 _BLOCK = re.compile(r"(?=</?(?:br|p|div|li|ul|ol|tr|td|th|table|h[1-6])\b)", re.IGNORECASE)
+
+_WORD = 64  # characters of the longest text that is worth remembering
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ def parse(content: bytes, product_id: str) -> Styles:
 
 def _text(value: Any) -> str:
     text = str(value)
+    return _word(text) if len(text) <= _WORD else _clean(text)
+
+
+@lru_cache(maxsize=8192)
+def _word(text: str) -> str:
+    """Clean a short text: names and values of attributes are the same few thousand in all products."""
+    return _clean(text)
+
+
+def _clean(text: str) -> str:
     return normalise_space(text if text.isascii() else ftfy.fix_encoding(text))
 
 
@@ -66,7 +79,6 @@ def plain_text(html: str) -> str:
     """Return the text of an HTML fragment: no tags, entities as characters, mojibake mended where it can be."""
     if "<" in html or "&" in html:
         page = LexborHTMLParser(_BLOCK.sub(" ", html))
-        for node in page.css("script, style"):
-            node.decompose()
+        page.strip_tags(["script", "style"])
         html = page.body.text() if page.body else ""
     return _text(html)
