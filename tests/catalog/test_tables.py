@@ -164,3 +164,13 @@ def test_a_table_of_an_older_lookbook_gets_the_new_columns(aws_server: str, monk
     tables.replace(name, new_row, tables.equals("dataset_id", "b"))
     found = {row["dataset_id"]: (row["side"], row["note"]) for row in tables.read(name).to_pylist()}
     assert found == {"a": (None, None), "b": ("b", "b")}
+
+
+def test_a_version_that_is_older_than_a_column_has_it_null(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, older = "training.vqa_pairs", tables.TABLES["training.vqa_pairs"]
+    row = pa.Table.from_pylist([dict.fromkeys(older.names, "a")], schema=older)
+    version = tables.replace(name, row, tables.equals("dataset_id", "a"))
+    monkeypatch.setitem(tables.TABLES, name, older.append(pa.field("note", pa.string())))
+    [found] = tables.read(name, columns=("note", "dataset_id"), snapshot=version).to_pylist()
+    assert found == {"dataset_id": "a", "note": None}
+    assert tables.read(name, snapshot=version).column_names == [*older.names, "note"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.drops.small import HEADER, line
 
@@ -163,3 +165,23 @@ def test_other_columns_are_named_beside_those_expected(header: bytes, found: str
 
 def test_a_quoted_header_is_a_header() -> None:
     lines.check_header((",".join(f'"{column}"' for column in lines.COLUMNS) + "\r\n").encode(), "styles.csv")
+
+
+def test_the_fields_of_a_line_can_be_told_as_far_as_they_go() -> None:
+    assert lines.fields_of("7,Men, Apparel ,Topwear") == dict.fromkeys(lines.COLUMNS, "") | {
+        "id": "7",
+        "gender": "Men",
+        "masterCategory": "Apparel",
+        "subCategory": "Topwear",
+    }
+
+
+def test_fields_from_elsewhere_make_the_row_that_a_line_makes() -> None:
+    text = line(7, name="Boss  Shirt")
+    row = only(text)
+    assert lines.row_of(lines.fields_of(text), 2, 1, text, ("mended",)) == replace(row, repairs=("mended",))
+
+
+def test_fields_from_elsewhere_are_not_trusted_either() -> None:
+    row = lines.row_of(lines.fields_of(line("../../x")), 2, 1, "../../x")
+    assert (row.problem, row.fields) == ("bad_product_id", {})

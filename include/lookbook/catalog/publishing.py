@@ -181,7 +181,7 @@ def _check_match(candidates: pa.Table, validation: dict[str, Any], candidates_ur
 
 
 def _quarantine_rows(rejected: pa.Table, validation: dict[str, Any]) -> pa.Table:
-    rows = rejected.select(["product_id", "line_number", "raw_line", "picture_uri"])
+    rows = rejected.select(["product_id", "line_number", "raw_line", "picture_uri", "mending"])
     verdicts = validation["rejected"]
     added: dict[str, pa.Array] = {
         "drop_id": pa.array([validation["drop_id"]] * len(rows), pa.string()),

@@ -9,6 +9,16 @@ import pyarrow as pa
 
 _STRINGS = pa.map_(pa.string(), pa.string())
 
+# What a row that was mended by hand was made from: null for every other.
+MENDING = pa.struct(
+    [
+        pa.field("uri", pa.string()),  # the file that was handed in
+        pa.field("sha256", pa.string()),
+        pa.field("line", pa.string()),  # the row as it was handed in, in the columns of styles.csv
+        pa.field("fields", pa.list_(pa.string())),  # the columns of styles.csv in which it differs from raw_line
+    ]
+)
+
 PRODUCT_FIELDS = [
     pa.field("drop_id", pa.string(), nullable=False),
     pa.field("product_id", pa.string(), nullable=False),
@@ -39,6 +49,7 @@ PRODUCT_FIELDS = [
     pa.field("styles_json_sha256", pa.string()),
     pa.field("line_number", pa.int32()),  # first line of the row in styles.csv, header = 1
     pa.field("raw_line", pa.string()),
+    pa.field("mending", MENDING),
 ]
 
 PRODUCTS = pa.schema(PRODUCT_FIELDS)
@@ -64,6 +75,7 @@ QUARANTINE = pa.schema(
         pa.field("reasons", pa.list_(pa.string())),  # reason codes, at least one
         pa.field("detail", pa.string()),
         pa.field("picture_uri", pa.string()),
+        pa.field("mending", MENDING),
     ]
 )
 

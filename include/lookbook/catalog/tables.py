@@ -117,15 +117,26 @@ def read(
     Args:
         name: the table.
         row_filter: which rows; none means all.
-        columns: which columns, in the table's order.
+        columns: which columns, in the table's order; one that the version does not have yet is null in it.
         snapshot: which version; none means the one at the head of ``main`` now.
     """
     table = load(name)
     version = snapshot or main_snapshot(table)
-    scan = table.scan(selected_fields=tuple(columns), snapshot_id=int(version))
+    wanted = TABLES[name].names if "*" in columns else [one for one in TABLES[name].names if one in columns]
+    known = set(_columns_at(table, version))
+    scan = table.scan(selected_fields=tuple(one for one in wanted if one in known), snapshot_id=int(version))
     rows = (scan.filter(row_filter) if row_filter is not None else scan).to_arrow()
+    for column in (one for one in wanted if one not in known):
+        rows = rows.append_column(column, pa.nulls(len(rows), TABLES[name].field(column).type))
     records.reads("table", name, version)
-    return rows
+    return rows.select(wanted)
+
+
+def _columns_at(table: Table, version: str) -> list[str]:
+    """Return the columns that a table had when a snapshot of it was made."""
+    snapshot = table.snapshot_by_id(int(version))
+    known = table.schemas().get(snapshot.schema_id) if snapshot and snapshot.schema_id is not None else None
+    return (known or table.schema()).column_names
 
 
 def replace(name: str, rows: pa.Table, row_filter: str | BooleanExpression) -> str:

@@ -97,6 +97,30 @@ def read_rows(content: bytes) -> Iterator[Row]:
         at += count
 
 
+def row_of(
+    fields: dict[str, str], line_number: int, line_count: int, raw_line: str, repairs: tuple[str, ...] = ()
+) -> Row:
+    """Return the row that ten fields make: cleaned, and with the reason code if they cannot be trusted.
+
+    Args:
+        fields: by column, all ten.
+        line_number: of the row's first line, the header being 1.
+        line_count: how many lines it has.
+        raw_line: its text in the file.
+        repairs: what was mended before; what is mended here is added.
+    """
+    clean, mended = _clean(fields)
+    problem, detail = _problem(clean)
+    told = _id_alone(clean["id"]) if problem else clean
+    return Row(line_number, line_count, raw_line, told, problem, detail, (*repairs, *mended))
+
+
+def fields_of(raw_line: str) -> dict[str, str]:
+    """Return the ten fields of a line as far as they can be told; those that it lacks are empty."""
+    parts = _split(raw_line)[0]
+    return _clean(dict(zip(COLUMNS, [*parts, *[""] * len(COLUMNS)], strict=False)))[0]
+
+
 def _decode(line: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         return line.decode("utf-8"), ()
@@ -143,11 +167,8 @@ def _row(text: str, line_number: int, line_count: int, encoding_repairs: tuple[s
     if len(parts) < len(COLUMNS):
         found = f"{len(parts)} of {len(COLUMNS)} fields"
         return Row(line_number, line_count, text, _id_alone(parts[0].strip()), "too_few_fields", found)
-    fields, mended = _clean(dict(zip(COLUMNS, parts, strict=True)))
-    problem, detail = _problem(fields)
-    every_repair = (*encoding_repairs, *repairs, *mended)
-    told = _id_alone(fields["id"]) if problem else fields
-    return Row(line_number, line_count, text, told, problem, detail, every_repair)
+    fields = dict(zip(COLUMNS, parts, strict=True))
+    return row_of(fields, line_number, line_count, text, (*encoding_repairs, *repairs))
 
 
 def _id_alone(product_id: str) -> dict[str, str]:
