@@ -8,6 +8,7 @@ import pytest
 from lookbook.catalog.schemas import CANDIDATES
 from lookbook.errors import PermanentError
 from lookbook.quality import checkpoint, frame, validating
+from lookbook.quality.data_docs import site
 from lookbook.quality.suites import v1
 
 
@@ -35,9 +36,8 @@ def test_the_suite_that_is_reported_is_the_suite_that_ran() -> None:
 
 def test_an_expectation_that_cannot_be_evaluated_is_an_error_not_a_pass(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="could not be evaluated"):
-        checkpoint.run(
-            pd.DataFrame({"drop_id": ["2026-11-16"], "article_type": ["Shirts"]}), "2026-11-16", "run", tmp_path, None
-        )
+        table = pd.DataFrame({"drop_id": ["2026-11-16"], "article_type": ["Shirts"]})
+        checkpoint.run(table, "2026-11-16", "run", site.config(tmp_path, None), None)
 
 
 def test_the_frame_has_every_column_that_the_suite_looks_at() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,14 @@ def candidate(position: int, **fields: Any) -> dict[str, Any]:
     return values | fields
 
 
-def validate(*bad: dict[str, Any], good: int = 20) -> tuple[quality.Validation, dict[str, Any]]:
+def validate(*bad: dict[str, Any], good: int = 20, **options: Any) -> tuple[quality.Validation, dict[str, Any]]:
     """Validate candidates: ``bad`` ones (fields that differ from a good row), then good ones."""
     rows = [candidate(n, **fields) for n, fields in enumerate(bad)]
     rows += [candidate(len(bad) + n) for n in range(good)]
     content = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=CANDIDATES), content)
     storage.write_bytes(f"{STAGING}/candidates.parquet", content.getvalue().to_pybytes())
-    validation = quality.validate(f"{STAGING}/candidates.parquet")
+    validation = quality.validate(f"{STAGING}/candidates.parquet", **options)
     return validation, storage.read_json(validation.uri)
 
 
@@ -174,6 +175,19 @@ def test_the_share_that_may_be_rejected_is_a_setting(bucket: str, monkeypatch: p
     assert validate({"display_name": None}, good=1)[0].rejected == 1
 
 
+@pytest.mark.parametrize(("most", "refused"), [(0.5, False), (0.0, True)])
+def test_a_run_may_set_its_own_share(bucket: str, most: float, refused: bool) -> None:
+    outcome = pytest.raises(PermanentError, match=r"1 of 21 rows .* at most 0.0% may be") if refused else nullcontext()
+    with outcome:
+        validate({"display_name": None}, max_rejected_share=most)
+    content = storage.read_json(f"{STAGING}/validation.json")
+    assert bool(content["refused"]) == refused
+
+
+def test_a_share_of_exactly_the_most_is_accepted(bucket: str) -> None:
+    assert validate({"display_name": None}, good=3, max_rejected_share=0.25)[1]["refused"] == []
+
+
 def test_a_drop_without_rows_is_refused(bucket: str) -> None:
     with pytest.raises(PermanentError, match="no_rows: the drop has no rows"):
         validate(good=0)
@@ -206,7 +220,8 @@ def test_what_was_read_and_written_is_recorded(bucket: str) -> None:
     assert [d.name for d in record.outputs] == [validation.uri]
     assert record.counts == {"rows": 21, "rejected": 1, "missing_display_name": 1}
     drift = "skipped: the drop has 21 rows, of fewer than 200 a distribution says nothing"
-    assert record.details == {"suite": "v1", "data_docs": f"{DOCS}index.html", "drift": drift}
+    docs = {"suite": "v1", "data_docs": f"{DOCS}index.html"}
+    assert record.details == docs | {"drift": drift, "max_rejected_share": "0.2"}
 
 
 def test_great_expectations_does_not_fill_the_log(bucket: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import great_expectations as gx
@@ -22,6 +21,7 @@ from great_expectations.data_context.types.base import (
 )
 
 from lookbook.errors import PermanentError
+from lookbook.quality.data_docs.site import noted
 from lookbook.quality.suites import v1
 from lookbook.quality.suites.v1 import Shares
 
@@ -35,28 +35,31 @@ class Outcome:
     positions: tuple[int, ...]
 
 
-def run(frame: pd.DataFrame, drop_id: str, run_name: str, docs: Path, earlier: Shares | None) -> list[Outcome]:
-    """Check ``frame`` against the suite and write the Data Docs to the directory ``docs``.
+def run(
+    frame: pd.DataFrame, drop_id: str, run_name: str, site: dict[str, Any], earlier: Shares | None
+) -> list[Outcome]:
+    """Check ``frame`` against the suite and build the Data Docs that ``site`` configures.
 
     ``earlier`` has, by column, the share of each value in the drops published before; ``None`` skips drift.
 
     Raises:
         PermanentError: an expectation could not be evaluated at all.
     """
-    context = _context(docs)
+    context = _context(drop_id, site)
     data = context.data_sources.add_pandas("drops").add_dataframe_asset("candidates")
     batch = data.add_batch_definition_whole_dataframe(drop_id)
     article_types = Counter(frame["article_type"].dropna().tolist())
     expectations = v1.expectations(drop_id, article_types, earlier)
-    suite = context.suites.add(gx.ExpectationSuite(name=v1.VERSION, expectations=expectations))
+    suite = context.suites.add(gx.ExpectationSuite(name=v1.VERSION, expectations=[noted(one) for one in expectations]))
     definition = context.validation_definitions.add(gx.ValidationDefinition(name=drop_id, data=batch, suite=suite))
     checkpoint = context.checkpoints.add(
         gx.Checkpoint(
             name=drop_id,
             validation_definitions=[definition],
             actions=[UpdateDataDocsAction(name="data_docs")],
-            # COMPLETE has the positions of all failing rows. Naming index columns as well costs ten times as much.
-            result_format={"result_format": "COMPLETE"},
+            # COMPLETE has the positions of all failing rows. Naming index columns as well costs ten times as much, and
+            # a query that lists every position makes megabytes of each page.
+            result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
         )
     )
     result = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=RunIdentifier(run_name=run_name))
@@ -64,17 +67,11 @@ def run(frame: pd.DataFrame, drop_id: str, run_name: str, docs: Path, earlier: S
     return [_outcome(one) for one in validation.results]
 
 
-def _context(docs: Path) -> EphemeralDataContext:
+def _context(drop_id: str, site: dict[str, Any]) -> EphemeralDataContext:
     """Return a context that lives in memory, draws no progress bars and tells nobody that it ran."""
-    site = {
-        "class_name": "SiteBuilder",
-        "show_how_to_buttons": False,
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-    }
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites={"drop": site},
+        data_docs_sites={f"drop {drop_id}": site},
         progress_bars=ProgressBarsConfig(globally=False),
         analytics_enabled=False,
     )

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from lookbook import storage
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
+from lookbook.quality.data_docs import store
 from lookbook.settings import get_settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 SUITE = "v1"
 VALIDATION_FORMAT = 1
-_TYPES = {".html": "text/html", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,17 @@ class Validation:
         return asdict(self)
 
 
-def validate(candidates_uri: str) -> Validation:
+def validate(
+    candidates_uri: str, *, max_rejected_share: float | None = None, task_url: str | None = None
+) -> Validation:
     """Check a drop's candidates; write ``validation.json`` beside them and the Data Docs of the drop.
 
     Both are written for a refused drop too, so that one can look at what is wrong with it.
+
+    Args:
+        candidates_uri: Parquet of the drop's candidates, in its folder of ``staging/``.
+        max_rejected_share: how much of the drop may be rejected (0 to 1); ``None``: as much as the settings allow.
+        task_url: where the Data Docs link back to.
 
     Raises:
         PermanentError: the drop is refused: an expectation about the whole drop is not met, or more than
@@ -60,25 +67,28 @@ def validate(candidates_uri: str) -> Validation:
     # It tells of hundreds of its own registrations while it is imported.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     from lookbook.quality import checkpoint, drift, frame
+    from lookbook.quality.data_docs import site
 
     candidates = pq.read_table(pa.BufferReader(storage.read_bytes(candidates_uri)), columns=frame.COLUMNS)
     drop_id, run_name = candidates_uri.split("/")[-3:-1]
     table = frame.build(candidates)
-    docs_uri = f"s3://{get_settings().bucket}/data-docs/{drop_id}/"
     earlier = drift.earlier_shares(drop_id, len(table))
     with tempfile.TemporaryDirectory() as directory:
-        outcomes = checkpoint.run(table, drop_id, run_name, Path(directory), earlier.shares)
-        _publish_docs(Path(directory), docs_uri)
-    verdict = _verdict(table, outcomes, drop_id) | {"drift": earlier.says}
+        pages = site.config(Path(directory), task_url)
+        outcomes = checkpoint.run(table, drop_id, run_name, pages, earlier.shares)
+        docs_uri = store.publish(Path(directory), drop_id)
+    most = get_settings().max_rejected_share if max_rejected_share is None else max_rejected_share
+    verdict = _verdict(table, outcomes, drop_id, most) | {"drift": earlier.says}
     uri = f"{candidates_uri.rpartition('/')[0]}/validation.json"
-    stored = storage.write_json(uri, verdict | {"data_docs_uri": f"{docs_uri}index.html"})
+    stored = storage.write_json(uri, verdict | {"data_docs_uri": docs_uri})
     if found := storage.find(candidates_uri):
         records.reads_object(found)
     records.writes_object(stored)
-    return _report(verdict, uri, f"{docs_uri}index.html")
+    records.details(max_rejected_share=f"{most:g}")
+    return _report(verdict, uri, docs_uri)
 
 
-def _verdict(table: pd.DataFrame, outcomes: list[Outcome], drop_id: str) -> dict[str, Any]:
+def _verdict(table: pd.DataFrame, outcomes: list[Outcome], drop_id: str, most: float) -> dict[str, Any]:
     """Return the content of ``validation.json``."""
     reasons: dict[int, list[tuple[str, str]]] = {}
     for outcome in _failed(outcomes, "reject_row"):
@@ -103,7 +113,7 @@ def _verdict(table: pd.DataFrame, outcomes: list[Outcome], drop_id: str) -> dict
         ],
         "reasons": dict(Counter(code for found in reasons.values() for code, _ in found)),
         "warnings": dict(warnings),
-        "refused": _refusals(outcomes, len(reasons), len(table)),
+        "refused": _refusals(outcomes, len(reasons), len(table), most),
     }
 
 
@@ -122,21 +132,11 @@ def _codes(table: pd.DataFrame, outcome: Outcome) -> Iterable[tuple[int, str, st
             yield position, str(table[column].iloc[position]), f"{says}: {detail}" if isinstance(detail, str) else says
 
 
-def _refusals(outcomes: list[Outcome], rejected: int, rows: int) -> list[str]:
+def _refusals(outcomes: list[Outcome], rejected: int, rows: int, most: float) -> list[str]:
     refusals = [f"{outcome.meta['code']}: {outcome.meta['says']}" for outcome in _failed(outcomes, "reject_drop")]
-    most = get_settings().max_rejected_share
     if rows and rejected / rows > most:
         refusals.append(f"{rejected} of {rows} rows ({rejected / rows:.1%}) are rejected, at most {most:.1%} may be")
     return refusals
-
-
-def _publish_docs(directory: Path, docs_uri: str) -> None:
-    """Put the Data Docs into S3 in place of those of earlier runs, without the animations of their guided tour."""
-    paths = [path for path in sorted(directory.rglob("*")) if path.is_file() and path.suffix != ".gif"]
-    names = {path.relative_to(directory).as_posix(): path for path in paths}
-    for name, path in names.items():
-        storage.write_bytes(docs_uri + name, path.read_bytes(), _TYPES.get(path.suffix, "application/octet-stream"))
-    storage.delete_others(docs_uri, names)
 
 
 def _report(verdict: dict[str, Any], uri: str, docs_uri: str) -> Validation:
@@ -150,7 +150,8 @@ def _report(verdict: dict[str, Any], uri: str, docs_uri: str) -> Validation:
     if verdict["refused"]:
         raise PermanentError(
             f"Drop {drop_id} is refused: {'; '.join(verdict['refused'])}. Rejected rows by reason: {counts}. Nothing "
-            f"was published. See {docs_uri}, mend the drop and upload it again, or raise LOOKBOOK_MAX_REJECTED_SHARE."
+            f"was published. See {docs_uri}, mend the drop and upload it again, or run it with a higher "
+            "max_rejected_share (the parameter, or LOOKBOOK_MAX_REJECTED_SHARE for every drop)."
         )
     return Validation(
         uri, drop_id, rows, rejected, SUITE, docs_uri, dict(verdict["reasons"]), dict(verdict["warnings"])
