@@ -23,8 +23,9 @@ from typing import Any
 from airflow.sdk import CronPartitionTimetable, Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, max_rejected_share, optional_drop
 from lookbook_airflow.lineage import collect_lineage, required_drop, traced_short_circuit, traced_task
+from lookbook_airflow.links import DataDocsLink, linked
 from lookbook_airflow.runs import keep_drop, take_drop
 
 
@@ -39,6 +40,7 @@ from lookbook_airflow.runs import keep_drop, take_drop
     params={
         "drop": optional_drop(),
         "force": Param(False, type="boolean", title="Force", description="Ingest the drop even if it is unchanged"),
+        "max_rejected_share": max_rejected_share(),
     },
 )
 def ingest_drop():
@@ -77,11 +79,12 @@ def ingest_drop():
         return reading.read(manifest["uri"]).reference()
 
     @traced_task(pool=Pool.READ, execution_timeout=timedelta(hours=1))
-    def validate(candidates: dict) -> dict:
+    def validate(candidates: dict, params: dict, ti: Any = None) -> dict:
         """Run the Great Expectations checkpoint; refuse the drop if too much of it is bad."""
         from lookbook.quality import validating
 
-        return validating.validate(candidates["uri"]).reference()
+        most = params["max_rejected_share"]
+        return validating.validate(candidates["uri"], max_rejected_share=most, task_url=ti.log_url).reference()
 
     @traced_task
     def stage(candidates: dict, validation: dict, **context: Any) -> dict:
@@ -106,7 +109,8 @@ def ingest_drop():
     manifest = fingerprint(discover())
     candidates = read(manifest)
     changed(manifest) >> candidates
-    publish(stage(candidates, validate(candidates))) >> collect_lineage()
+    validation = linked(validate(candidates), DataDocsLink())
+    publish(stage(candidates, validation)) >> collect_lineage()
 
 
 ingest_drop()

@@ -21,8 +21,9 @@ from typing import Any
 from airflow.sdk import Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, max_rejected_share
 from lookbook_airflow.lineage import collect_lineage, traced_task
+from lookbook_airflow.links import DataDocsLink, linked
 from lookbook_airflow.runs import keep_drop, take_drop
 
 
@@ -48,6 +49,7 @@ from lookbook_airflow.runs import keep_drop, take_drop
             title="Reason",
             description="Only rows quarantined for this reason code; empty: every quarantined row",
         ),
+        "max_rejected_share": max_rejected_share(),
     },
 )
 def requeue_drop():
@@ -63,11 +65,12 @@ def requeue_drop():
         return requeueing.requeue(drop_id, run_id, params["reason"]).reference()
 
     @traced_task(pool=Pool.READ, execution_timeout=timedelta(hours=1))
-    def validate(requeued: dict) -> dict:
+    def validate(requeued: dict, params: dict, ti: Any = None) -> dict:
         """Run today's suite over the whole drop; refuse it if too much of it is bad."""
         from lookbook.quality import validating
 
-        return validating.validate(requeued["uri"]).reference()
+        most = params["max_rejected_share"]
+        return validating.validate(requeued["uri"], max_rejected_share=most, task_url=ti.log_url).reference()
 
     @traced_task
     def stage(requeued: dict, validation: dict, **context: Any) -> dict:
@@ -90,7 +93,8 @@ def requeue_drop():
         return published.reference() | {"difference": difference.reference()}
 
     requeued = requeue()
-    publish(stage(requeued, validate(requeued))) >> collect_lineage()
+    validation = linked(validate(requeued), DataDocsLink())
+    publish(stage(requeued, validation)) >> collect_lineage()
 
 
 requeue_drop()

@@ -86,3 +86,15 @@ def optional_drop() -> Param:
         title="Drop",
         description="The drop's Monday, for a run without a partition key",
     )
+
+
+def max_rejected_share() -> Param:
+    """Return the *Max rejected share* parameter of a DAG that validates a drop."""
+    return Param(
+        None,
+        type=["null", "number"],
+        minimum=0,
+        maximum=1,
+        title="Max rejected share",
+        description="Refuse the drop if a larger share of its rows is rejected; empty: LOOKBOOK_MAX_REJECTED_SHARE",
+    )

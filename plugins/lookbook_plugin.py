@@ -1,0 +1,22 @@
+"""What Airflow registers of Lookbook; the code is in the package ``lookbook_airflow``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+class LookbookPlugin(AirflowPlugin):
+    """Lookbook's pages on the API server."""
+
+    name = "lookbook"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:
+        """The pages; made only where they are asked for, since every process of Airflow loads this plugin."""
+        from lookbook_airflow.pages import PREFIX
+        from lookbook_airflow.pages.app import create_app
+
+        return [{"app": create_app(), "url_prefix": PREFIX, "name": "Lookbook"}]
