@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +23,8 @@ from lookbook.settings import get_settings
 
 MAX_JSON_BYTES = 5_000_000
 MAX_PICTURE_BYTES = 50_000_000
+# Rows that a thread fetches in one go: handing over single ones costs a quarter of the reading.
+_ROWS_A_FETCH = 8
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ class _Contents:
 
 
 class CandidateReader:
-    """Reads the files of one drop's rows, ``threads`` rows ahead; to be opened with ``with``.
+    """Reads the files of one drop's rows, ``threads`` at a time; to be opened with ``with``.
 
-    Threads only fetch. What was fetched is taken apart by the caller's thread alone: that is Python's work, in which
+    Threads only fetch. What was fetched is taken apart by the caller's thread alone: that is Python's work, at which
     threads would but wait for each other.
     """
 
@@ -66,15 +69,18 @@ class CandidateReader:
         return pa.Table.from_pylist(candidates, schema=CANDIDATES)
 
     def _fetched(self, rows: Iterable[Row]) -> Iterator[tuple[Row, _Contents]]:
-        """Yield the rows with their files; no more of them are in memory than there are threads."""
-        ahead: deque[tuple[Row, Future[_Contents]]] = deque()
-        for row in rows:
-            ahead.append((row, self._pool.submit(self._fetch, row)))
+        """Yield the rows with their files; no more are in memory than the threads fetch at a time, twice."""
+        ahead: deque[Future[list[tuple[Row, _Contents]]]] = deque()
+        remaining = iter(rows)
+        while group := list(islice(remaining, _ROWS_A_FETCH)):
+            ahead.append(self._pool.submit(self._fetch_group, group))
             if len(ahead) > self._threads:
-                first, contents = ahead.popleft()
-                yield first, contents.result()
-        for row, contents in ahead:
-            yield row, contents.result()
+                yield from ahead.popleft().result()
+        for fetched in ahead:
+            yield from fetched.result()
+
+    def _fetch_group(self, rows: list[Row]) -> list[tuple[Row, _Contents]]:
+        return [(row, self._fetch(row)) for row in rows]
 
     def _fetch(self, row: Row) -> _Contents:
         if row.problem:

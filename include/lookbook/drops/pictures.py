@@ -77,8 +77,10 @@ def phash(image: Image.Image) -> str:
     worked out. https://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It.html describes it.
     """
     grey = np.asarray(image.convert("L").resize((_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.LANCZOS), np.float64)
-    low = _COSINES @ grey @ _COSINES.T
-    return np.packbits(low > np.median(low)).tobytes().hex()
+    low = (_COSINES @ grey @ _COSINES.T).ravel()
+    in_order = np.sort(low)
+    median = (in_order[low.size // 2 - 1] + in_order[low.size // 2]) / 2
+    return np.packbits(low > median).tobytes().hex()
 
 
 def _orientation(image: Image.Image) -> int:

@@ -10,7 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import obstore
+from obstore.store import ObjectStore
+
 from lookbook import storage
+from lookbook.aws import object_store
 from lookbook.drops import lines
 from lookbook.drops.discovery import drop_uri
 from lookbook.drops.lines import Row
@@ -126,9 +130,9 @@ def _links(path: Path, rows: list[Row], *, whole: bool) -> bytes:
 
 def _put_all(uri: str, contents: dict[str, bytes | Path], progress: Callable[[int, int], None] | None) -> int:
     """Upload everything, several files at once; return the bytes uploaded."""
-    size = 0
+    size, store = 0, object_store(uri)
     with ThreadPoolExecutor(get_settings().read_concurrency) as pool:
-        waiting = [pool.submit(_put, uri + name, content) for name, content in contents.items()]
+        waiting = [pool.submit(_put, store, name, content) for name, content in contents.items()]
         try:
             for done, uploaded in enumerate(as_completed(waiting), start=1):
                 size += uploaded.result()
@@ -140,6 +144,7 @@ def _put_all(uri: str, contents: dict[str, bytes | Path], progress: Callable[[in
     return size
 
 
-def _put(uri: str, content: bytes | Path) -> int:
+def _put(store: ObjectStore, name: str, content: bytes | Path) -> int:
     data = content.read_bytes() if isinstance(content, Path) else content
-    return storage.write_bytes(uri, data, _TYPES[Path(uri).suffix]).size
+    obstore.put(store, name, data, attributes={"Content-Type": _TYPES[Path(name).suffix]}, use_multipart=False)
+    return len(data)
