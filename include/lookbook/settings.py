@@ -65,7 +65,22 @@ class Settings(BaseSettings):
     training_max_runtime_s: int = Field(6 * 3600, gt=0, description="MaxRuntimeInSeconds of a training job")
     training_epochs: int = Field(8, gt=0, description="Epochs of LoRA training")
     training_batch_size: int = Field(16, gt=0, description="Question/answer pairs per step")
+    training_gradient_accumulation: int = Field(
+        1, ge=1, description="Batches per optimizer step, for steps of more pairs than fit into the GPU's memory"
+    )
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate")
+    training_patience: int = Field(
+        3, ge=0, description="Training stops when so many epochs in a row brought nothing; 0: never"
+    )
+    training_quantization: Literal["none", "8bit", "4bit"] = Field(
+        "none", description="How the frozen base is held in memory while it is trained"
+    )
+    training_checkpoint_minutes: float = Field(
+        5, gt=0, description="A training job saves a checkpoint this often, and after each epoch"
+    )
+    data_license: str = Field(
+        "", max_length=200, description="Licence of the drops' pictures and labels, as each model's card states it"
+    )
     article_types: tuple[str, ...] = Field(
         (), description="Article types to train on; empty means every type that has a trained attribute"
     )

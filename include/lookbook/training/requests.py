@@ -35,7 +35,7 @@ def training_request(dataset: dict[str, Any], run_id: str) -> dict[str, Any]:
         "validation": f"{dataset['uri']}validation/",
     }
     return _request(settings, name, "train", channels, _tags(dataset, run_id)) | {
-        "HyperParameters": _hyperparameters(settings),
+        "HyperParameters": _hyperparameters(settings, dataset["dataset_id"]),
         "CheckpointConfig": {"S3Uri": f"s3://{settings.bucket}/training/checkpoints/{name}/"},
     }
 
@@ -96,13 +96,20 @@ def _channel(name: str, uri: str) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
 
 
-def _hyperparameters(settings: Settings) -> dict[str, str]:
+def _hyperparameters(settings: Settings, dataset_id: str) -> dict[str, str]:
     tuned = {
         "epochs": settings.training_epochs,
         "batch_size": settings.training_batch_size,
+        "gradient_accumulation": settings.training_gradient_accumulation,
         "learning_rate": settings.learning_rate,
+        "patience": settings.training_patience,
+        "quantization": settings.training_quantization,
+        "checkpoint_minutes": settings.training_checkpoint_minutes,
+        "dataset_id": dataset_id,
+        "data_license": settings.data_license,
     }
-    return {name: str(value) for name, value in tuned.items()} | _LORA
+    # A hyperparameter without a value isn't one.
+    return {name: str(value) for name, value in tuned.items() if value != ""} | _LORA
 
 
 def _tags(dataset: dict[str, Any], run_id: str) -> dict[str, str]:
