@@ -78,8 +78,8 @@ class Settings(BaseSettings):
     training_checkpoint_minutes: float = Field(
         5, gt=0, description="A training job saves a checkpoint this often, and after each epoch"
     )
-    data_license: str = Field(
-        "", max_length=200, description="Licence of the drops' pictures and labels, as each model's card states it"
+    data_license: str | None = Field(
+        None, max_length=200, description="Licence of the drops' pictures and labels, as each model's card states it"
     )
     article_types: tuple[str, ...] = Field(
         (), description="Article types to train on; empty means every type that has a trained attribute"

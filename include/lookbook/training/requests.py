@@ -108,8 +108,7 @@ def _hyperparameters(settings: Settings, dataset_id: str) -> dict[str, str]:
         "dataset_id": dataset_id,
         "data_license": settings.data_license,
     }
-    # A hyperparameter without a value isn't one.
-    return {name: str(value) for name, value in tuned.items() if value != ""} | _LORA
+    return {name: str(value) for name, value in tuned.items() if value is not None} | _LORA
 
 
 def _tags(dataset: dict[str, Any], run_id: str) -> dict[str, str]:
