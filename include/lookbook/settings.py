@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     drop_lease_s: int = Field(
         4 * 3600, gt=0, description="A drop belongs for so many seconds to the run that last worked on it"
     )
+    drop_events_queue_url: str | None = Field(
+        None, description="SQS queue in which S3 tells of complete drops; unset, `watch_drops` watches nothing"
+    )
     max_rejected_share: float = Field(
         0.2, ge=0, le=1, description="A drop with a larger share of quarantined rows is refused whole"
     )
