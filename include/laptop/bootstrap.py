@@ -39,10 +39,11 @@ def prepare_database(places: Places, environment: dict[str, str]) -> None:
 
 
 def prepare_aws(root: Path, say: Callable[[str], None]) -> None:
-    """Create the bucket, upload the base model where it changed, and create missing tables.
+    """Create the bucket, upload the base model where it changed, and create missing tables and the queue of events.
 
     The AWS account and the catalogue are those that this process's environment names.
     """
+    from laptop import drop_events
     from lookbook.aws import client
     from lookbook.catalog import tables
     from lookbook.settings import get_settings
@@ -53,6 +54,8 @@ def prepare_aws(root: Path, say: Callable[[str], None]) -> None:
     if uploaded:
         say(f"Uploaded the base model ({uploaded} files) to {settings.base_model_uri}")
     tables.ensure_tables()
+    if settings.aws_endpoint_url and settings.drop_events_queue_url:
+        drop_events.prepare(settings.bucket, settings.drop_events_queue_url)
 
 
 def upload_directory(directory: Path, prefix: str) -> int:

@@ -36,6 +36,7 @@ def platform_environment(places: Places, ports: Ports, keys: Keys) -> dict[str, 
         "PYTHONUNBUFFERED": "1",
         **client_environment(ports),
         **locations(places),
+        **drop_events(ports),
         **airflow(places, ports, keys),
     }
 
@@ -55,6 +56,11 @@ def client_environment(ports: Ports) -> dict[str, str]:
 def locations(places: Places) -> dict[str, str]:
     """Return where Lookbook keeps its tables' catalogue."""
     return {"LOOKBOOK_CATALOG_URI": f"sqlite:///{places.catalog_database}"}
+
+
+def drop_events(ports: Ports) -> dict[str, str]:
+    """Return which queue S3 tells of complete drops; nobody listens to it before ``watch_drops`` is unpaused."""
+    return {"LOOKBOOK_DROP_EVENTS_QUEUE_URL": f"{ports.aws_url}/000000000000/lookbook-drop-events"}
 
 
 def pace() -> dict[str, str]:

@@ -25,9 +25,10 @@ def as_markdown(dags: dict[str, DAG]) -> str:
 def _section(dag: DAG) -> str:
     title, _, body = (dag.doc_md or "").strip().partition("\n")
     lines = [f"## {title.strip('# ')} (`{dag.dag_id}`)", body.strip(), ""]
-    lines += ["| parameter | default | meaning |", "|---|---|---|"]
-    lines += [_parameter(dag, name) for name in dag.params]
-    lines += ["", "| task | does | after |", "|---|---|---|"]
+    if dag.params:
+        lines += ["| parameter | default | meaning |", "|---|---|---|"]
+        lines += [*(_parameter(dag, name) for name in dag.params), ""]
+    lines += ["| task | does | after |", "|---|---|---|"]
     lines += [_task(dag, task_id) for task_id in (task.task_id for task in dag.topological_sort())]
     return "\n".join([*lines, ""])
 

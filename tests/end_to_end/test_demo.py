@@ -29,6 +29,8 @@ from laptop.record import Record
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 PRODUCTS = 200
+WATCH = "watch_drops"
+UPLOAD = "import pathlib, sys; from lookbook import drops; drops.upload(pathlib.Path(sys.argv[1]), sys.argv[2])"
 LONGEST_DEMO_S = 600  # twice the goal of `make bench NAME=demo_warm`, which is where speed is judged
 
 
@@ -101,6 +103,12 @@ def in_platform(demo: Demo, *words: str) -> str:
     ended = laptop(demo.here, "run", "--", *words)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
+
+
+def parse_now(api: AirflowApi, dag_id: str) -> None:
+    """Have a DAG's file parsed without waiting for its turn, which comes once a minute."""
+    token = api._get(f"/dags/{dag_id}")["file_token"]
+    assert api._request("PUT", f"/api/v2/parseDagFile/{token}").is_success
 
 
 def test_every_row_read_is_published_or_quarantined_with_a_reason(demo: Demo, published: dict[str, Any]) -> None:
@@ -208,6 +216,24 @@ def test_a_drop_that_is_published_starts_its_own_descriptions(api: AirflowApi, d
 
     assert [run.state for run in started] == ["success"]
     assert api.task_instances(started[0], task_id="describe")
+
+
+def test_a_drop_that_lands_in_s3_is_ingested_by_itself(api: AirflowApi, demo: Demo) -> None:
+    landed, directory = "2026-10-26", demo.here.state / "landed"
+    api.set_paused(WATCH, False)
+    parse_now(api, WATCH)  # who watches is decided when the file is parsed
+    in_platform(demo, "python", "-m", "lookbook.drops.sample", "--products", "20", "--date", landed, str(directory))
+    in_platform(demo, "python", "-c", UPLOAD, str(directory), landed)
+
+    while not (ingested := [run for run in api.runs(INGEST) if landed in run.run_id and run.finished]):
+        time.sleep(0.5)
+    while not all(run.finished for run in api.runs(WATCH)):
+        time.sleep(0.5)
+    api.set_paused(WATCH, True)
+
+    assert [run.state for run in ingested] == ["success"]
+    assert {run.state for run in api.runs(WATCH)} == {"success"}
+    assert [event["partition_key"] for event in api.asset_events(ingested[0])] == [landed]
 
 
 def test_a_drop_that_is_none_fails_at_the_first_task_without_retries(api: AirflowApi, demo: Demo) -> None:
