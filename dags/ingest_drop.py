@@ -8,7 +8,7 @@ Great Expectations, quarantines what can't be used (with the reason), and publis
 |---|---|
 | **Starts** | Mondays at 00:00 UTC; by hand with a partition key or *Drop* |
 | **History** | `airflow backfill create --dag-id ingest_drop …` (`docs/runbooks/backfill.md`) |
-| **Skips** | a drop that the catalogue holds unchanged, unless *Force* is set; `changed` says since which run |
+| **Skips** | a drop that the catalogue holds unchanged, unless *Force* is set; in a backfill, a Monday without a drop |
 | **Waits** | while another run works on the same drop |
 | **Emits** | `product_catalog`, partitioned by drop; counts of rows and of products added, removed, changed |
 | **Safe to clear?** | Yes, any task: a drop's rows are replaced, never added twice |
@@ -26,7 +26,7 @@ from lookbook_airflow.assets import PRODUCT_CATALOG
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, max_rejected_share, optional_drop
 from lookbook_airflow.lineage import collect_lineage, required_drop, traced_short_circuit, traced_task
 from lookbook_airflow.links import DataDocsLink, linked
-from lookbook_airflow.runs import keep_drop, take_drop
+from lookbook_airflow.runs import keep_drop, skipping_other_mondays, take_drop
 
 
 @dag(
@@ -50,7 +50,8 @@ def ingest_drop():
         """Find the drop, check that it is one and complete, and take it: no other run works on it meanwhile."""
         from lookbook.drops import discovery
 
-        drop = discovery.discover(required_drop(context))
+        with skipping_other_mondays(context):
+            drop = discovery.discover(required_drop(context))
         take_drop(context)
         return drop.reference()
 

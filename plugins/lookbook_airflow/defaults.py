@@ -82,9 +82,9 @@ def optional_drop() -> Param:
     return Param(
         None,
         type=["null", "string"],
-        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        pattern=r"^(s3://[a-z0-9.-]+/drops/)?\d{4}-\d{2}-\d{2}/?$",
         title="Drop",
-        description="The drop's Monday, for a run without a partition key",
+        description="The drop's Monday or its URI, for a run without a partition key",
     )
 
 

@@ -25,7 +25,10 @@ LINEAGE_KEY = "lineage"
 
 def drop_of(context: Context) -> str | None:
     """Return the drop a run is about: its partition key, else its *Drop* parameter, else ``None``."""
-    return context["dag_run"].partition_key or context["params"].get("drop") or None
+    from lookbook.drops.discovery import drop_id_of
+
+    named = context["dag_run"].partition_key or context["params"].get("drop")
+    return drop_id_of(named) if named else None
 
 
 def required_drop(context: Context) -> str:

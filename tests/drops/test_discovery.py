@@ -8,7 +8,7 @@ from tests.drops import small
 from tests.drops.small import DROP_ID, HEADER, line
 
 from lookbook import drops, storage
-from lookbook.drops.discovery import Drop, Manifest, drop_uri
+from lookbook.drops.discovery import Drop, Manifest, drop_id_of, drop_uri
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
 
@@ -155,3 +155,14 @@ def test_references_can_be_handed_on_as_json(uploaded: Path) -> None:
     manifest = drops.fingerprint(drop)
     assert Drop(**drop.reference()) == drop
     assert Manifest(**manifest.reference()) == manifest
+
+
+@pytest.mark.parametrize("text", ["2026-11-16", "s3://lookbook/drops/2026-11-16/", "s3://lookbook/drops/2026-11-16"])
+def test_a_drop_is_named_by_its_monday_or_by_its_uri(text: str) -> None:
+    assert drop_id_of(text) == "2026-11-16"
+
+
+@pytest.mark.parametrize("text", ["s3://other/drops/2026-11-16/", "s3://lookbook/2026-11-16", "/drops/2026-11-16"])
+def test_a_uri_that_leads_elsewhere_names_no_drop(text: str) -> None:
+    with pytest.raises(PermanentError, match=r"Its drops lie under s3://lookbook/drops/"):
+        drop_id_of(text)

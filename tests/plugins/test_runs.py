@@ -4,9 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.drops.small import DROP_ID
+from airflow.sdk.exceptions import AirflowSkipException
+from tests.drops.small import DROP_ID, HEADER, line
 
-from lookbook.drops import lease
+from lookbook import storage
+from lookbook.drops import discovery, lease
 from lookbook.drops.lease import Holder
 from lookbook.errors import PermanentError, RetryableError
 from lookbook_airflow import runs
@@ -21,6 +23,33 @@ def context(run_id: str, unfinished: tuple[str, ...] = ()) -> Any:
 
     ti = SimpleNamespace(dag_id="ingest_drop", run_id=run_id, get_dr_count=count)
     return {"ti": ti, "run_id": run_id, "dag_run": SimpleNamespace(partition_key=DROP_ID), "params": {}}
+
+
+def run_of_type(run_type: str) -> Any:
+    return {"dag_run": SimpleNamespace(run_type=run_type)}
+
+
+def test_a_backfill_passes_over_a_monday_without_a_drop(bucket: str) -> None:
+    with (
+        pytest.raises(AirflowSkipException, match="There is no drop 2026-11-16"),
+        runs.skipping_other_mondays(run_of_type("backfill")),
+    ):
+        discovery.discover(DROP_ID)
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "manual"])
+def test_a_run_for_one_drop_fails_without_it(bucket: str, run_type: str) -> None:
+    with (
+        pytest.raises(PermanentError, match="There is no drop 2026-11-16"),
+        runs.skipping_other_mondays(run_of_type(run_type)),
+    ):
+        discovery.discover(DROP_ID)
+
+
+def test_a_drop_without_pictures_fails_in_a_backfill_too(bucket: str) -> None:
+    storage.write_bytes(f"s3://lookbook/drops/{DROP_ID}/styles.csv", f"{HEADER}\n{line(1)}\n".encode())
+    with pytest.raises(PermanentError, match="holds no pictures"), runs.skipping_other_mondays(run_of_type("backfill")):
+        discovery.discover(DROP_ID)
 
 
 def enter(monkeypatch: pytest.MonkeyPatch, entered: Any) -> Any:

@@ -23,6 +23,10 @@ _SUCCESS, _SENDERS_MANIFEST = "_SUCCESS", "manifest.json"
 _HEAD_BYTES = 65_536  # enough for the header and a row
 
 
+class NoDropError(PermanentError):
+    """Nothing at all lies where a drop was looked for."""
+
+
 @dataclass(frozen=True)
 class Drop:
     """A drop that is there and complete; nothing of it but the head of ``styles.csv`` has been read."""
@@ -51,6 +55,20 @@ class Manifest:
         return asdict(self)
 
 
+def drop_id_of(text: str) -> str:
+    """Return the id of a drop that is named by its Monday or by its URI.
+
+    Raises:
+        PermanentError: the URI leads elsewhere than to the drops of the bucket.
+    """
+    prefix = f"s3://{get_settings().bucket}/drops/"
+    if "/" not in text:
+        return text
+    if not text.startswith(prefix):
+        raise PermanentError(f"{text!r} is no drop of this platform. Its drops lie under {prefix}, one a Monday.")
+    return text.removeprefix(prefix).rstrip("/")
+
+
 def drop_uri(drop_id: str) -> str:
     """Return where a drop lies.
 
@@ -70,13 +88,14 @@ def discover(drop_id: str) -> Drop:
     """Check that a drop is there, is complete, has the ten columns, a row and pictures.
 
     Raises:
-        PermanentError: it is not there or is no drop; the message names the file and what was expected.
+        NoDropError: nothing is there.
+        PermanentError: it is no drop; the message names the file and what was expected.
         RetryableError: it is not complete yet: it has no ``_SUCCESS``, its sender's ``manifest.json`` names files that
             are not there, or, where it has neither, a file changed within the last ``drop_settle_s`` seconds.
     """
     uri = drop_uri(drop_id)
     if not _holds_anything(uri):
-        raise PermanentError(f"There is no drop {drop_id}: nothing lies under {uri}. Upload it first.")
+        raise NoDropError(f"There is no drop {drop_id}: nothing lies under {uri}. Upload it first.")
     _check_styles_csv(f"{uri}styles.csv")
     if not _holds_anything(f"{uri}images/"):
         raise PermanentError(f"{uri} is no drop: it holds no pictures; expected images/<id>.jpg beside styles.csv.")

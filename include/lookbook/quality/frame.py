@@ -55,10 +55,10 @@ def build(candidates: pa.Table) -> pd.DataFrame:
     frame["same_picture_as"] = _same_picture(products, "picture_sha256").reindex(frame.index)
     alike = _same_picture(products, "picture_phash").reindex(frame.index)
     frame["alike_picture_as"] = alike.where(frame["same_picture_as"].isna())
-    attributes = candidates["attributes"].to_pylist()
-    frame["unknown_attributes"] = _texts(_unknown(words, pairs) for pairs in attributes)
+    attributes = [dict(pairs or ()) for pairs in candidates["attributes"].to_pylist()]
+    frame["unknown_attributes"] = _texts(_unknown(words, stated) for stated in attributes)
     for name in words.attributes:
-        frame[f"attribute {name}"] = _texts(dict(pairs or ()).get(name) for pairs in attributes)
+        frame[f"attribute {name}"] = _texts(stated.get(name) for stated in attributes)
     names, colours = frame["display_name"].tolist(), frame["base_colour"].tolist()
     frame["colour_in_name"] = _texts(map(_contradicting_colour, names, colours))
     frame["gender_in_name"] = _texts(map(_contradicting_gender, names, frame["gender"].tolist()))
@@ -77,9 +77,9 @@ def _same_picture(products: pd.DataFrame, checksum: str) -> pd.Series:
     return first.where(first != usable["product_id"])
 
 
-def _unknown(words: Vocabulary, attributes: list[tuple[str, str]] | None) -> str | None:
+def _unknown(words: Vocabulary, attributes: dict[str, str]) -> str | None:
     """Return the stated values that the vocabulary does not know; colours have an expectation of their own."""
-    unknown = [f"{n}: {v}" for n, v in attributes or () if n != BASE_COLOUR and not words.knows(n, v)]
+    unknown = [f"{n}: {v}" for n, v in attributes.items() if n != BASE_COLOUR and not words.knows(n, v)]
     return "; ".join(unknown) or None
 
 
