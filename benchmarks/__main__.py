@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import benchmarks
-from benchmarks import Figure
+from benchmarks import Figure, NoDataError
 from laptop.places import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -31,10 +31,10 @@ def main() -> int:
     parser.add_argument("--name", choices=names(), help="one benchmark; by default all")
     parser.add_argument("--data", type=Path, help="directory in Kaggle's layout, for benchmarks that can use real data")
     options = parser.parse_args()
-    figures = [run(name, options.data) for name in ([options.name] if options.name else names())]
+    figures = [figure for name in ([options.name] if options.name else names()) if (figure := run(name, options.data))]
     if options.name is None:
         keep(figures)
-    return 0 if all(figure.ok for figure in figures) else 1
+    return 0 if figures and all(figure.ok for figure in figures) else 1
 
 
 def names() -> list[str]:
@@ -43,9 +43,13 @@ def names() -> list[str]:
     return [name for name in modules if not name.startswith("_")]
 
 
-def run(name: str, data: Path | None) -> Figure:
-    """Run one benchmark and print its figure as one line of JSON."""
-    figure: Figure = importlib.import_module(f"benchmarks.{name}").run(data)
+def run(name: str, data: Path | None) -> Figure | None:
+    """Run one benchmark and print its figure as one line of JSON; one that lacks its data says so and has none."""
+    try:
+        figure: Figure = importlib.import_module(f"benchmarks.{name}").run(data)
+    except NoDataError as error:
+        print(f"{name} is left out: {error}", file=sys.stderr)
+        return None
     print(json.dumps(figure.as_dict()), flush=True)
     return figure
 

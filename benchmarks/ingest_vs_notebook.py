@@ -8,19 +8,15 @@ and hashes their pictures, which the loop does not. Both read local files in one
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import pandas as pd
 
-from benchmarks import Figure
-from lookbook.drops import candidates, lines
+from benchmarks import Figure, NoDataError
+from benchmarks import _kaggle as kaggle
 from lookbook.drops.candidates import CandidateReader
 from lookbook.drops.lines import Row
 
@@ -32,21 +28,10 @@ _CHUNK = 500
 LOOP_S = 40.0
 
 
-class _Directory:
-    """Answers ``get_object`` from a directory, so that only reading is measured and not a local S3."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        content = (self._directory / Key.split("/", 2)[2]).read_bytes()
-        return {"ETag": "local", "Body": io.BytesIO(content)}
-
-
 def run(data: Path | None) -> Figure:
     """Time both on the first 10,000 shirts and T-shirts that have their JSON and their picture."""
     if data is None:
-        raise SystemExit("ingest_vs_notebook needs --data: a directory in Kaggle's layout with JSON and pictures.")
+        raise NoDataError("it needs DATA=<a directory in Kaggle's layout, with JSON and pictures>")
     rows = _rows(data)
     ours_s, read = _ours(data, rows)
     loop_s, looped = _notebook(data, {row.fields["id"] for row in rows})
@@ -56,31 +41,15 @@ def run(data: Path | None) -> Figure:
 
 
 def _rows(data: Path) -> list[Row]:
-    rows = (row for row in lines.read_rows((data / "styles.csv").read_bytes()) if not row.problem)
-    kept = (row for row in rows if row.fields["articleType"] in _KEPT)
-    whole = [row for row in kept if all((data / name).is_file() for name in _names(row))]
+    readable = (row for row in kaggle.rows(data) if not row.problem and row.fields["articleType"] in _KEPT)
+    whole = [row for row in readable if all((data / name).is_file() for name in kaggle.names(row.fields["id"]))]
     return whole[:PRODUCTS]
 
 
-def _names(row: Row) -> tuple[str, str]:
-    return f"images/{row.fields['id']}.jpg", f"styles/{row.fields['id']}.json"
-
-
 def _ours(data: Path, rows: list[Row]) -> tuple[float, int]:
-    files = {name: [(data / name).stat().st_size, "local"] for row in rows for name in _names(row)}
-    content = (data / "styles.csv").read_bytes()
-    manifest = {
-        "drop_id": "2026-11-16",
-        "drop_uri": "s3://local/drops/2026-11-16/",
-        "fingerprint": "local",
-        "styles_csv_sha256": hashlib.sha256(content).hexdigest(),
-        "files": files,
-    }
+    manifest = kaggle.manifest(data)
     began = time.perf_counter()
-    with (
-        mock.patch.object(candidates, "client", lambda service: _Directory(data)),
-        CandidateReader(manifest, 1) as reader,
-    ):
+    with CandidateReader(manifest, 1) as reader:
         read = sum(len(reader.table(rows[at : at + _CHUNK])) for at in range(0, len(rows), _CHUNK))
     return time.perf_counter() - began, read
 
