@@ -1,4 +1,4 @@
-"""Whether a product of a whole catalogue takes longer to ingest than one of a tenth of it, and how much memory it needs.
+"""Whether a product of a whole catalogue takes longer to ingest than one of a tenth of it, and what memory it needs.
 
 Both are read from their directory, validated and published into a local AWS of their own. The tenth is every tenth row,
 so that both hold the same mixture, and it is measured before and after the whole.
