@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_RECEPTIONS = "3"  # after so many a message is set aside, in the queue's dead-letter queue
+_RECEPTIONS = "5"  # after so many, 25 minutes, a message is set aside in the dead-letter queue
 _KEPT_S = str(14 * 24 * 3600)
 _COMPLETION_OBJECTS = ("_SUCCESS", "manifest.json")
 
