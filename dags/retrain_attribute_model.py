@@ -21,7 +21,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, promote_anyway
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
 from lookbook_airflow.operators.sagemaker import (
     EndpointConfigOperator,
@@ -44,6 +44,7 @@ JOB = {"pool": Pool.TRAINING, "execution_timeout": timedelta(hours=10)}
     doc_md=__doc__,
     params={
         "force": Param(False, type="boolean", title="Force", description="Retrain even if few new products came"),
+        "promote_anyway": promote_anyway(),
     },
 )
 def retrain_attribute_model():
@@ -78,11 +79,12 @@ def retrain_attribute_model():
         return requests.evaluation_request(dataset, training, run_id)
 
     @traced_short_circuit()
-    def gate(evaluation: dict, ti: Any = None) -> bool:
-        """Let the challenger through only if it beats majority answer, blind control and champion."""
+    def gate(evaluation: dict, params: dict, dag_run: Any = None, ti: Any = None) -> bool:
+        """Let the challenger through only if it beats majority answer, blind control and champion beyond noise."""
         from lookbook.training import gating
 
-        decision = gating.decide(evaluation["model_data"])
+        override = gating.override_by(params["promote_anyway"], dag_run.triggering_user_name)
+        decision = gating.decide(evaluation["model_data"], override)
         ti.xcom_push("decision", decision.reference())
         return decision.passed
 

@@ -126,7 +126,7 @@ def _accuracy(report: Any, attribute: str | None) -> Accuracy:
     models = report.models
     pairs = models.challenger.attributes[attribute].pairs if attribute else report.benchmark.pairs
     champion = score(models.champion) if models.champion else None
-    figures = (score(models.base), score(report.majority), score(models.blind), score(models.challenger))
+    figures = (score(models.base), score(models.majority), score(models.blind), score(models.challenger))
     return Accuracy(attribute or "all", pairs, *figures, champion)
 
 

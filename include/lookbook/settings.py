@@ -97,14 +97,24 @@ class Settings(BaseSettings):
     gate_min_lift: float = Field(
         0.05, description="How far above majority answer and blind control a challenger's exact match must be"
     )
-    gate_max_regression: float = Field(0.01, ge=0, description="How far below the champion a challenger may be")
+    gate_max_attribute_loss: float = Field(
+        0.05, ge=0, description="How far below the champion's a challenger's exact match may be on any one attribute"
+    )
+    answer_precision: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="Share of the model's answers used as facts that should be right; sets each attribute's threshold",
+    )
 
     # Serving
     endpoint_name: str = Field("lookbook-attributes", description="Endpoint that answers questions about pictures")
     model_package_group: str = Field("lookbook-attributes", description="Registry group of the attribute model")
     endpoint_instance_type: str = Field("ml.g5.xlarge", description="Instance type of the endpoint")
     endpoint_concurrency: int = Field(8, gt=0, description="Requests to the endpoint in flight from one task")
-    min_probability: float = Field(0.5, ge=0, le=1, description="A less probable answer is not used as a fact")
+    min_probability: float = Field(
+        0.5, ge=0, le=1, description="A less probable answer is not used as a fact, whatever its attribute's threshold"
+    )
 
     # Descriptions
     text_model_id: str = Field(

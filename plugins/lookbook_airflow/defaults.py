@@ -98,3 +98,15 @@ def max_rejected_share() -> Param:
         title="Max rejected share",
         description="Refuse the drop if a larger share of its rows is rejected; empty: LOOKBOOK_MAX_REJECTED_SHARE",
     )
+
+
+def promote_anyway() -> Param:
+    """Return the *Promote anyway* parameter of a DAG with a gate: a person's reason to put the gate aside."""
+    return Param(
+        None,
+        type=["null", "string"],
+        minLength=10,
+        maxLength=500,
+        title="Promote anyway",
+        description="Why to put the challenger in service even if the gate refuses it; kept with your name",
+    )

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.training import reports
 
 from laptop.summary import Accuracy, Descriptions, Example, Summary, Training, accuracies, lineage_lines
 from laptop.summary_text import show
 from lookbook.lineage.chain import Link
-from lookbook.training.evaluation import AttributeScore, Benchmark, EvaluationReport, Models, Score
+from lookbook.training.evaluation import EvaluationReport
+
+BASE, CHALLENGER, BLIND, MAJORITY = (0.0, 0.0), (0.75, 1.0), (0.25, 0.25), (0.5, 0.25)
 
 
-def score(**shares: float) -> Score:
-    attributes = {name: AttributeScore(exact_match=share, pairs=4) for name, share in shares.items()}
-    return Score(exact_match=sum(shares.values()) / len(shares), attributes=attributes)
+def score(*shares: float) -> dict[str, Any]:
+    """Return the score of a model that answers so large a share of the questions about Fabric and Fit, four each."""
+    content = reports.score(sum(shares) / len(shares), ("Fabric", "Fit"))
+    for attribute, share in zip(content["attributes"].values(), shares, strict=True):
+        attribute |= {"exact_match": share, "pairs": 4}
+    return content
 
 
-def report(champion: Score | None = None) -> EvaluationReport:
-    models = Models(
-        base=score(Fabric=0.0, Fit=0.0),
-        challenger=score(Fabric=0.75, Fit=1.0),
-        blind=score(Fabric=0.25, Fit=0.25),
-        champion=champion,
-    )
-    benchmark = Benchmark(pairs=8, pictures=4)
-    return EvaluationReport(format=1, benchmark=benchmark, majority=score(Fabric=0.5, Fit=0.25), models=models)
+def report(champion: tuple[float, float] | None = None) -> EvaluationReport:
+    content = reports.report(champion=None if champion is None else 0.0, attributes=("Fabric", "Fit"))
+    models = {"base": BASE, "challenger": CHALLENGER, "blind": BLIND, "majority": MAJORITY}
+    models |= {} if champion is None else {"champion": champion}
+    content |= {"benchmark": {"pairs": 8, "pictures": 4}}
+    content |= {"models": {name: score(*shares) for name, shares in models.items()}}
+    return EvaluationReport.model_validate(content)
 
 
 SUMMARY = Summary(
@@ -61,9 +66,9 @@ def test_every_attribute_has_its_figures_and_the_total_comes_last() -> None:
 
 
 def test_a_champion_that_does_not_know_an_attribute_answers_none_of_it() -> None:
-    figures = accuracies(report(champion=score(Fabric=0.5)))
+    figures = accuracies(report(champion=(0.5, 0.0)))
 
-    assert [figure.champion for figure in figures] == [0.5, 0.0, 0.5]
+    assert [figure.champion for figure in figures] == [0.5, 0.0, 0.25]
 
 
 def test_counts_reasons_model_and_cost_are_shown() -> None:

@@ -1,76 +1,104 @@
 from __future__ import annotations
 
+import copy
 import io
 import json
+import math
 import tarfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.training.reports import ARCHIVE, JOB, PAGE, report, store, tar
 
 from lookbook import storage
+from lookbook.aws import client
+from lookbook.lineage.records import TaskKey, recording
 from lookbook.training import evaluation
 from lookbook.training.evaluation import ReportError
 
-ARCHIVE = "s3://lookbook/training/jobs/lookbook-evaluate-1/output/model.tar.gz"
-SCORE = {
-    "exact_match": 0.9,
-    "balanced_accuracy": 0.8,
-    "attributes": {"Fabric": {"exact_match": 0.9, "balanced_accuracy": 0.8, "pairs": 40}},
-}
-REPORT: dict[str, Any] = {
-    "format": 1,
-    "benchmark": {"pairs": 40, "pictures": 40},
-    "majority": {"exact_match": 0.4, "attributes": {"Fabric": {"exact_match": 0.4, "pairs": 40}}},
-    "models": {"base": SCORE, "challenger": SCORE, "blind": SCORE},
-}
+REPORT = report(champion=0.8)
 
 pytestmark = pytest.mark.usefixtures("bucket")
 
 
-def store(members: dict[str, bytes], uri: str = ARCHIVE) -> None:
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w:gz") as tar:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    storage.write_bytes(uri, sink.getvalue())
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    content = copy.deepcopy(REPORT)
+    change(content)
+    return content
 
 
-@pytest.mark.parametrize("name", ["evaluation.json", "./evaluation.json"])
-def test_the_report_is_read_out_of_the_jobs_archive(name: str) -> None:
-    store({"other": b"x", name: json.dumps(REPORT).encode()})
-    report = evaluation.load(ARCHIVE)
-    assert report.models.challenger.exact_match == 0.9
-    assert report.models.challenger.attributes["Fabric"].pairs == 40
-    assert report.models.champion is None
-    assert report.majority.attributes["Fabric"].exact_match == 0.4
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_the_report_is_read_out_of_the_jobs_archive(prefix: str) -> None:
+    storage.write_bytes(ARCHIVE, tar({"other": b"x", f"{prefix}evaluation.json": json.dumps(REPORT).encode()}))
+    found = evaluation.load(ARCHIVE)
+    assert found.models.challenger.exact_match == 0.9
+    assert found.models.majority.attributes["Fabric"].pairs == 40
+    assert found.comparisons.champion is not None
+    assert found.comparisons.champion.interval == pytest.approx((0.08, 0.12))
 
 
 def test_what_a_later_image_adds_to_the_report_is_no_fault() -> None:
-    store({"evaluation.json": json.dumps(REPORT | {"calibration": [1]}).encode()})
+    store(REPORT | {"seconds": 12})
     assert evaluation.load(ARCHIVE).benchmark.pairs == 40
 
 
+def test_report_and_page_are_kept_as_objects_beside_the_job() -> None:
+    store(REPORT)
+    with recording(TaskKey("retrain_attribute_model", "r", "gate")) as record:
+        published = evaluation.publish(ARCHIVE)
+    assert (published.report_uri, published.page_uri) == (f"{JOB}evaluation.json", f"{JOB}evaluation.html")
+    assert storage.read_json(published.report_uri) == REPORT
+    assert storage.read_bytes(published.page_uri) == PAGE
+    head = client("s3").head_object(Bucket="lookbook", Key=published.page_uri.removeprefix("s3://lookbook/"))
+    assert head["ContentType"] == "text/html; charset=utf-8"
+    assert [dataset.name for dataset in record.outputs] == [published.report_uri, published.page_uri]
+
+
+def test_a_report_that_is_refused_is_not_published() -> None:
+    store(changed(lambda content: content["models"].pop("blind")))
+    with pytest.raises(ReportError):
+        evaluation.publish(ARCHIVE)
+    assert storage.find(f"{JOB}evaluation.html") is None
+
+
+def test_an_archive_without_a_page_is_not_published() -> None:
+    storage.write_bytes(ARCHIVE, tar({"evaluation.json": json.dumps(REPORT).encode()}))
+    with pytest.raises(ReportError, match=r"holds no evaluation\.html"):
+        evaluation.publish(ARCHIVE)
+
+
+def test_thresholds_are_the_reports_own() -> None:
+    store(changed(lambda content: content["calibration"]["attributes"].update(Fit={"threshold": None})))
+    assert evaluation.thresholds(evaluation.publish(ARCHIVE).report_uri) == {"Fabric": 0.625, "Fit": None}
+
+
 def test_an_archive_without_a_report_is_refused() -> None:
-    store({"merged/config.json": b"{}", "../evaluation.json": b"{}"})
+    storage.write_bytes(ARCHIVE, tar({"merged/config.json": b"{}", "../evaluation.json": b"{}"}))
     with pytest.raises(ReportError, match=r"holds no evaluation.json"):
         evaluation.load(ARCHIVE)
 
 
 def test_a_link_is_no_report() -> None:
     sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w:gz") as tar:
+    with tarfile.open(fileobj=sink, mode="w:gz") as archive:
         link = tarfile.TarInfo("evaluation.json")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
+        archive.addfile(link)
     storage.write_bytes(ARCHIVE, sink.getvalue())
     with pytest.raises(ReportError, match="holds no"):
         evaluation.load(ARCHIVE)
 
 
 def test_an_inflated_report_is_refused_unread() -> None:
-    store({"evaluation.json": b"0" * (5 * 2**20)})
+    storage.write_bytes(ARCHIVE, tar({"evaluation.json": b"0" * (5 * 2**20)}))
+    with pytest.raises(ReportError, match="holds no"):
+        evaluation.load(ARCHIVE)
+
+
+def test_what_stands_behind_an_inflated_member_is_not_read() -> None:
+    content = json.dumps(REPORT).encode()
+    storage.write_bytes(ARCHIVE, tar({"bomb": b"0" * (17 * 2**20), "evaluation.json": content}))
     with pytest.raises(ReportError, match="holds no"):
         evaluation.load(ARCHIVE)
 
@@ -88,11 +116,37 @@ def test_a_broken_archive_is_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"format": 2}, {"models": {"base": SCORE, "challenger": SCORE}}, {"majority": SCORE | {"exact_match": 1.5}}],
-    ids=["unknown format", "no blind control", "share above one"],
+    ("change", "named"),
+    [
+        (lambda content: content.update(format=1), "format: "),
+        (lambda content: content["models"].pop("blind"), r"models\.blind: Field required"),
+        (lambda content: content["models"]["majority"].update(exact_match=1.5), r"models\.majority\.exact_match: "),
+        (lambda content: content["models"]["challenger"].update(exact_match=math.nan), r"challenger\.exact_match: "),
+        (lambda content: content["comparisons"]["champion"].pop("interval"), r"comparisons\.champion\.interval: "),
+        (lambda content: content["comparisons"].pop("champion"), "champion is in only one of models and comparisons"),
+        (lambda content: content["comparisons"]["champion"]["attributes"].clear(), r"comparisons\.champion has not"),
+        (lambda content: content["calibration"]["attributes"]["Fabric"].update(threshold=2), r"Fabric\.threshold: "),
+    ],
+    ids=[
+        "another format",
+        "no blind control",
+        "share above one",
+        "NaN",
+        "no interval",
+        "champion not compared",
+        "attribute not compared",
+        "threshold above one",
+    ],
 )
-def test_a_report_of_another_form_is_refused(change: dict[str, Any]) -> None:
-    store({"evaluation.json": json.dumps(REPORT | change).encode()})
+def test_a_report_of_another_form_is_refused_by_the_name_of_the_field(
+    change: Callable[[dict[str, Any]], object], named: str
+) -> None:
+    store(changed(change))
+    with pytest.raises(ReportError, match=f"is not as expected: .*{named}"):
+        evaluation.load(ARCHIVE)
+
+
+def test_a_report_that_is_not_json_is_refused() -> None:
+    storage.write_bytes(ARCHIVE, tar({"evaluation.json": b'{"format": 2'}))
     with pytest.raises(ReportError, match="is not as expected"):
         evaluation.load(ARCHIVE)

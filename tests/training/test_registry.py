@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import boto3
 import pytest
 from botocore.validate import ParamValidator
+from tests.training.reports import ARCHIVE, JOB, report, store
 
-from lookbook import storage
 from lookbook.aws import client
 from lookbook.errors import PermanentError
 from lookbook.lineage.records import Dataset, TaskKey, recording
 from lookbook.serving.requests import serving_requests
 from lookbook.settings import get_settings
-from lookbook.training import registry
+from lookbook.training import gating, registry
+from lookbook.training.gating import Override
 
 DATASET = {"uri": "s3://lookbook/training/datasets/d1/", "dataset_id": "d1", "counts": {}}
 TRAINING = {
@@ -34,15 +36,16 @@ def instance_that_moto_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     get_settings.cache_clear()
 
 
-def package_request() -> dict[str, Any]:
-    decision = {"passed": True, "reasons": [], "figures": {"challenger": 0.91234, "majority": 0.3}}
-    storage.write_json("s3://lookbook/training/jobs/lookbook-evaluate-1/gate.json", decision)
+def package_request(override: Override | None = None, **figures: float) -> dict[str, Any]:
+    """Return the request for a challenger that the gate judged, by default as better than its champion."""
+    store(report(**({"challenger": 0.91234, "champion": 0.8} | figures)))
+    gating.decide(ARCHIVE, override)
     return registry.package_request(DATASET, TRAINING, EVALUATED)
 
 
-def create_package_request() -> dict[str, Any]:
+def create_package_request(override: Override | None = None, **figures: float) -> dict[str, Any]:
     """What SageMakerRegisterModelVersionOperator makes of the arguments."""
-    arguments = package_request()
+    arguments = package_request(override, **figures)
     return {
         "ModelPackageGroupName": arguments["package_group_name"],
         "ModelApprovalStatus": "PendingManualApproval",
@@ -50,10 +53,10 @@ def create_package_request() -> dict[str, Any]:
     }
 
 
-def register() -> str:
+def register(override: Override | None = None, **figures: float) -> str:
     sagemaker = client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="lookbook-attributes")
-    arn: str = sagemaker.create_model_package(**create_package_request())["ModelPackageArn"]
+    arn: str = sagemaker.create_model_package(**create_package_request(override, **figures))["ModelPackageArn"]
     return arn
 
 
@@ -64,24 +67,48 @@ def deploy(package_arn: str) -> None:
     sagemaker.create_endpoint(**asked["endpoint"])
 
 
-def test_the_package_request_is_one_that_sagemaker_takes() -> None:
-    shape = boto3.client("sagemaker").meta.service_model.operation_model("CreateModelPackage").input_shape
-    assert not ParamValidator().validate(create_package_request(), shape).has_errors()
+@pytest.mark.parametrize("by", [None, "Ada Löwe; ada@example.org"])
+def test_the_package_request_is_one_that_sagemaker_takes(by: str | None) -> None:
+    override = Override(by, "It sees skirts, finally: “50 %” more! " * 20) if by else None
+    request = create_package_request(override, champion=0.95)
+    model = boto3.client("sagemaker").meta.service_model
+    shape = model.operation_model("CreateModelPackage").input_shape
+    assert not ParamValidator().validate(request, shape).has_errors()
+    kept = request["CustomerMetadataProperties"]
+    assert len(kept) <= shape.members["CustomerMetadataProperties"].metadata["max"]
+    for text, limit in [(name, 128) for name in kept] + [(value, 256) for value in kept.values()]:
+        # The model's own pattern is no regular expression; these are the characters in it that ASCII has.
+        assert re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]+", text)
+        assert len(text) <= limit
 
 
 def test_a_package_says_what_it_was_trained_on_and_how_it_scored() -> None:
     extras = package_request()["extras"]
-    assert extras["CustomerMetadataProperties"] == {
+    kept = extras["CustomerMetadataProperties"]
+    assert {
         "dataset_id": "d1",
         "training_job": "lookbook-train-1",
         "evaluation_job": "lookbook-evaluate-1",
+        "gate": "passed",
+        "evaluation_report": f"{JOB}evaluation.json",
+        "evaluation_page": f"{JOB}evaluation.html",
         "exact_match_challenger": "0.9123",
         "exact_match_majority": "0.3000",
-    }
-    assert extras["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == (
-        "s3://lookbook/training/jobs/lookbook-evaluate-1/evaluation.json"
-    )
+        "balanced_accuracy_challenger": "0.9123",
+        "lead_over_champion_low": "0.0923",
+        "lead_over_champion_high": "0.1323",
+    }.items() <= kept.items()
+    assert "promoted_by" not in kept
+    assert extras["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == f"{JOB}evaluation.json"
     assert extras["InferenceSpecification"]["SupportedContentTypes"] == ["application/json"]
+
+
+def test_who_promoted_against_the_gate_stands_in_package_and_approval() -> None:
+    arn = register(Override("ada", "It sees skirts."), champion=0.95)
+    kept = registry.describe(arn)["CustomerMetadataProperties"]
+    assert (kept["gate"], kept["promoted_because"]) == ("overridden", "It sees skirts.")
+    registry.approve(arn)
+    assert registry.describe(arn)["ApprovalDescription"].startswith("Refused by the gate, promoted anyway by ada,")
 
 
 def test_the_same_artefact_is_registered_under_the_same_token() -> None:
@@ -122,6 +149,7 @@ def test_the_champion_is_followed_from_the_endpoint_to_its_package() -> None:
     assert champion.package_arn == arn
     assert champion.version == "v1"
     assert champion.dataset_id == "d1"
+    assert champion.report_uri == f"{JOB}evaluation.json"
     assert champion.model_data == TRAINING["model_data"]
     assert champion.model_name.startswith("lookbook-attributes-v1-")
     assert champion.endpoint_config == serving_requests(arn)["endpoint_config"]["EndpointConfigName"]

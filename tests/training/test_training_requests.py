@@ -123,9 +123,22 @@ def test_evaluation_compares_base_challenger_and_champion_on_the_benchmark() -> 
     assert request["AlgorithmSpecification"]["ContainerArguments"] == ["evaluate"]
     assert channels(request) == {
         "benchmark": "s3://lookbook/training/datasets/0123456789abcdef/benchmark/",
+        "validation": "s3://lookbook/training/datasets/0123456789abcdef/validation/",
         "base": "s3://lookbook/models/base/tiny-blip2/",
         "challenger": TRAINING["model_data"],
         "champion": CHAMPION.model_data,
+    }
+    assert request["HyperParameters"] == {"target_precision": "0.9"}
+
+
+@pytest.mark.usefixtures("no_champion")
+def test_metrics_are_caught_from_the_lines_that_evaluation_prints() -> None:
+    definitions = requests.evaluation_request(DATASET, TRAINING, RUN)["AlgorithmSpecification"]["MetricDefinitions"]
+    line = "challenger_exact_match=0.9170 challenger_balanced_accuracy=0.8800"
+    found = {entry["Name"]: re.search(entry["Regex"], line) for entry in definitions}
+    assert {name: match.group(1) for name, match in found.items() if match} == {
+        "challenger_exact_match": "0.9170",
+        "challenger_balanced_accuracy": "0.8800",
     }
 
 

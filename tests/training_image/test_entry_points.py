@@ -66,6 +66,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     assert job.returncode == 0, job.stderr
 
     write_side(evaluate / "input" / "data" / "benchmark", garments=30, seed=3)
+    write_side(evaluate / "input" / "data" / "validation", garments=12, seed=2)
     shutil.copytree(BASE, evaluate / "input" / "data" / "base")
     challenger = evaluate / "input" / "data" / "challenger"
     challenger.mkdir()
@@ -77,10 +78,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def test_lora_teaches_the_base_the_platforms_questions(trained: Trained) -> None:
-    models, majority = trained.evaluation["models"], trained.evaluation["majority"]
+    models, leads = trained.evaluation["models"], trained.evaluation["comparisons"]
     assert models["base"]["exact_match"] < 0.25
     assert models["challenger"]["exact_match"] >= 0.85
-    assert models["challenger"]["exact_match"] > max(majority["exact_match"], models["blind"]["exact_match"]) + 0.2
+    for rival in ("majority", "blind"):
+        assert leads[rival]["interval"][0] > 0.2
+        assert leads[rival]["p_value"] < 0.001
 
 
 def test_the_log_reports_every_epoch(trained: Trained) -> None:

@@ -17,20 +17,28 @@ def test_balanced_accuracy_counts_every_expected_answer_the_same() -> None:
     assert metrics.balanced_accuracy(["a", "a", "a", "b"], ["a", "a", "a", "a"]) == 0.5
 
 
-def test_a_score_is_given_overall_and_per_attribute() -> None:
-    given = ["Fit: Slim", "Fit: Slim", "Fit: Loose", "Fit: Loose", "Neck: Round", "Neck: Round"]
-    score = metrics.score(ATTRIBUTES, EXPECTED, given)
-    assert score["exact_match"] == pytest.approx(4 / 6)
-    assert score["attributes"]["Fit"] == {"exact_match": 0.75, "balanced_accuracy": pytest.approx(5 / 6), "pairs": 4}
-    assert score["attributes"]["Neck"] == {"exact_match": 0.5, "balanced_accuracy": 0.5, "pairs": 2}
-    assert score["balanced_accuracy"] == pytest.approx((5 / 6 + 0.5) / 2)
+def test_macro_f1_counts_against_an_answer_where_it_is_wrong() -> None:
+    # a: precision 3/4, recall 1, F1 6/7; b: never given, 0.
+    assert metrics.macro_f1(["a", "a", "a", "b"], ["a", "a", "a", "a"]) == pytest.approx(3 / 7)
+    assert metrics.macro_f1(["a", "b"], ["a", "b"]) == 1
+
+
+def test_macro_f1_has_no_place_for_answers_that_are_never_expected() -> None:
+    assert metrics.macro_f1(["a", "a", "b"], ["a", "nonsense", "b"]) == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_the_majority_answer_is_each_attributes_own() -> None:
-    majority = metrics.majority(ATTRIBUTES, EXPECTED)
-    assert majority["exact_match"] == pytest.approx(4 / 6)
-    assert majority["attributes"]["Fit"] == {"exact_match": 0.75, "pairs": 4}
-    assert majority["attributes"]["Neck"] == {"exact_match": 0.5, "pairs": 2}
+    assert metrics.majority_answers(ATTRIBUTES, EXPECTED) == ["Fit: Slim"] * 4 + ["Neck: Round"] * 2
+
+
+def test_confusion_counts_expected_against_given() -> None:
+    found = metrics.confusion("Fit", ["a", "a", "b"], ["a", "b", "nonsense"], most=5)
+    assert found == {"attribute": "Fit", "values": ["a", "b", metrics.OTHER], "counts": [[1, 1, 0], [0, 0, 1]]}
+
+
+def test_rare_answers_share_the_last_column_of_a_confusion_matrix() -> None:
+    found = metrics.confusion("Fit", ["a", "a", "b", "c"], ["a", "b", "b", "a"], most=1)
+    assert found == {"attribute": "Fit", "values": ["a", metrics.OTHER], "counts": [[1, 1]]}
 
 
 @pytest.mark.parametrize("pictures", [2, 3, 50])

@@ -1,4 +1,8 @@
-"""How right answers are: exact match, balanced accuracy, and the controls that give them meaning."""
+"""How right answers are: exact match, balanced accuracy, macro-F1, confusion, and the controls that give them meaning.
+
+Each is a few lines of counting; scikit-learn, whose definitions are kept (``balanced_accuracy_score``,
+``f1_score(average="macro", labels=<the answers that are expected>)``), would be the image's second largest package.
+"""
 
 from __future__ import annotations
 
@@ -9,53 +13,16 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-
-class AttributeScore(TypedDict):
-    """How one attribute's questions were answered."""
-
-    exact_match: float
-    balanced_accuracy: float
-    pairs: int
+OTHER = "(another answer)"
+"""Column of a confusion matrix for answers that are no expected value, or a rare one."""
 
 
-class Score(TypedDict):
-    """How all questions were answered; balanced accuracy is the mean of the attributes'."""
+class Confusion(TypedDict):
+    """How often each expected answer of an attribute (row) was given as what (column; the last is OTHER)."""
 
-    exact_match: float
-    balanced_accuracy: float
-    attributes: dict[str, AttributeScore]
-
-
-class AttributeMajority(TypedDict):
-    """What always giving an attribute's most frequent answer would score."""
-
-    exact_match: float
-    pairs: int
-
-
-class Majority(TypedDict):
-    """What always giving each attribute's most frequent answer would score."""
-
-    exact_match: float
-    attributes: dict[str, AttributeMajority]
-
-
-def score(attributes: Sequence[str], expected: Sequence[str], given: Sequence[str]) -> Score:
-    """Score ``given`` answers against ``expected`` ones, n of each, overall and per attribute."""
-    rows = _rows(attributes)
-    by_attribute: dict[str, AttributeScore] = {}
-    for attribute, positions in rows.items():
-        right, answers = [expected[row] for row in positions], [given[row] for row in positions]
-        by_attribute[attribute] = {
-            "exact_match": exact_match(right, answers),
-            "balanced_accuracy": balanced_accuracy(right, answers),
-            "pairs": len(positions),
-        }
-    return {
-        "exact_match": exact_match(expected, given),
-        "balanced_accuracy": float(np.mean([entry["balanced_accuracy"] for entry in by_attribute.values()])),
-        "attributes": by_attribute,
-    }
+    attribute: str
+    values: list[str]
+    counts: list[list[int]]
 
 
 def exact_match(expected: Sequence[str], given: Sequence[str]) -> float:
@@ -66,19 +33,37 @@ def exact_match(expected: Sequence[str], given: Sequence[str]) -> float:
 def balanced_accuracy(expected: Sequence[str], given: Sequence[str]) -> float:
     """Return the mean, over the answers that are expected at all, of the share of them that was given."""
     total: Counter[str] = Counter(expected)
-    right: Counter[str] = Counter(one for one, other in zip(expected, given, strict=True) if one == other)
+    right = _right(expected, given)
     return float(np.mean([right[answer] / count for answer, count in total.items()]))
 
 
-def majority(attributes: Sequence[str], expected: Sequence[str]) -> Majority:
-    """Score a model that always gives the most frequent answer of the question's attribute."""
-    by_attribute: dict[str, AttributeMajority] = {}
-    hits = 0
-    for attribute, positions in _rows(attributes).items():
-        most = Counter(expected[row] for row in positions).most_common(1)[0][1]
-        by_attribute[attribute] = {"exact_match": most / len(positions), "pairs": len(positions)}
-        hits += most
-    return {"exact_match": hits / len(expected), "attributes": by_attribute}
+def macro_f1(expected: Sequence[str], given: Sequence[str]) -> float:
+    """Return the mean, over the answers that are expected at all, of the harmonic mean of precision and recall.
+
+    It differs from balanced accuracy in that an answer which is also given where it is wrong counts for less.
+    """
+    total, stated, right = Counter(expected), Counter(given), _right(expected, given)
+    return float(np.mean([2 * right[answer] / (count + stated[answer]) for answer, count in total.items()]))
+
+
+def majority_answers(attributes: Sequence[str], expected: Sequence[str]) -> list[str]:
+    """Return what always giving the most frequent answer of the question's attribute would answer, n of them."""
+    most = {
+        attribute: Counter(expected[row] for row in rows).most_common(1)[0][0]
+        for attribute, rows in rows_of(attributes).items()
+    }
+    return [most[attribute] for attribute in attributes]
+
+
+def confusion(attribute: str, expected: Sequence[str], given: Sequence[str], most: int) -> Confusion:
+    """Count expected against given answers of one attribute; only its ``most`` frequent answers get a row."""
+    values = [answer for answer, _ in Counter(expected).most_common(most)]
+    position = {answer: index for index, answer in enumerate(values)}
+    counts = np.zeros((len(values), len(values) + 1), dtype=int)
+    for right, answer in zip(expected, given, strict=True):
+        if right in position:
+            counts[position[right], position.get(answer, len(values))] += 1
+    return {"attribute": attribute, "values": [*values, OTHER], "counts": counts.tolist()}
 
 
 def other_pictures(pictures: int, seed: int) -> npt.NDArray[np.int64]:
@@ -97,8 +82,13 @@ def other_pictures(pictures: int, seed: int) -> npt.NDArray[np.int64]:
     return swapped
 
 
-def _rows(attributes: Sequence[str]) -> dict[str, list[int]]:
+def rows_of(attributes: Sequence[str]) -> dict[str, npt.NDArray[np.int64]]:
+    """Return, by attribute in alphabetical order, the positions of its questions."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, attribute in enumerate(attributes):
         rows[attribute].append(row)
-    return dict(sorted(rows.items()))
+    return {attribute: np.array(rows[attribute], dtype=np.int64) for attribute in sorted(rows)}
+
+
+def _right(expected: Sequence[str], given: Sequence[str]) -> Counter[str]:
+    return Counter(one for one, other in zip(expected, given, strict=True) if one == other)

@@ -39,6 +39,8 @@ class Predictions:
     answered: int = 0
     refused: int = 0
     unanswered: int = 0
+    report_uri: str | None = None
+    """The evaluation of that model, which says how sure it must be."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -119,4 +121,11 @@ def _summary(plan: Plan, results: Mapping[str, Result], champion: Champion) -> P
     records.reads("endpoint_config", get_settings().endpoint_name, champion.endpoint_config)
     records.counts(**numbers)
     log.info("Drop %s, model %s: %s of %d products", plan.drop_id, champion.version, numbers, len(plan.products))
-    return Predictions(plan.drop_id, champion.version, champion.endpoint_config, len(plan.products), **numbers)
+    return Predictions(
+        plan.drop_id,
+        champion.version,
+        champion.endpoint_config,
+        len(plan.products),
+        report_uri=champion.report_uri,
+        **numbers,
+    )

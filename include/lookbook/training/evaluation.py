@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import io
+import logging
 import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lookbook import storage
 from lookbook.errors import PermanentError
+from lookbook.lineage import records
 
-_FILE = "evaluation.json"
-# A report is some kilobytes. Larger than this it is not one, and is not read into memory.
+log = logging.getLogger(__name__)
+
+_REPORT, _PAGE = "evaluation.json", "evaluation.html"
+# A report is some kilobytes, a page with its pictures some hundred. What is larger is neither, and is not read.
+_MAX_BYTES = {_REPORT: 4 * 2**20, _PAGE: 16 * 2**20}
 _MAX_ARCHIVE_BYTES = 64 * 2**20
-_MAX_REPORT_BYTES = 4 * 2**20
+_MAX_MEMBERS = 100
+_PROBLEMS_NAMED = 3
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Lead = Annotated[float, Field(ge=-1, le=1)]
 
 
 class ReportError(PermanentError):
@@ -21,32 +33,86 @@ class ReportError(PermanentError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Whatever is not a number was not measured: NaN is refused like text.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class AttributeScore(_Part):
-    """How one attribute's questions were answered; shares of 1."""
+    """How one attribute's questions were answered; shares of 1, ``interval`` is the exact match's."""
 
-    exact_match: float = Field(ge=0, le=1)
-    balanced_accuracy: float | None = Field(None, ge=0, le=1)
-    pairs: int = Field(ge=0)
+    exact_match: _Share
+    interval: tuple[_Share, _Share]
+    balanced_accuracy: _Share
+    macro_f1: _Share
+    pairs: int = Field(gt=0)
 
 
 class Score(_Part):
-    """How all questions of the benchmark were answered; shares of 1. The majority answer has no balanced accuracy."""
+    """How all questions of the benchmark were answered; shares of 1, ``interval`` is the exact match's."""
 
-    exact_match: float = Field(ge=0, le=1)
-    balanced_accuracy: float | None = Field(None, ge=0, le=1)
-    attributes: dict[str, AttributeScore]
+    exact_match: _Share
+    interval: tuple[_Share, _Share]
+    balanced_accuracy: _Share
+    balanced_accuracy_interval: tuple[_Share, _Share]
+    macro_f1: _Share
+    attributes: dict[str, AttributeScore] = Field(min_length=1)
 
 
 class Models(_Part):
-    """One score a model; ``blind`` is the challenger with the pictures shuffled."""
+    """One score a model; ``majority`` always gives the most frequent answer, ``blind`` is the challenger with the
+    pictures shuffled."""
 
+    majority: Score
     base: Score
     challenger: Score
     blind: Score
     champion: Score | None = None
+
+
+class Difference(_Part):
+    """The challenger's exact match minus a rival's on the same questions, from -1 to 1.
+
+    ``interval`` is the paired bootstrap's, ``p_value`` the paired randomisation test's, two-sided; both by picture.
+    """
+
+    difference: _Lead
+    interval: tuple[_Lead, _Lead]
+    p_value: _Share
+    pairs: int = Field(gt=0)
+
+
+class Comparison(Difference):
+    """The difference over all questions, and attribute by attribute."""
+
+    attributes: dict[str, Difference]
+
+
+class Comparisons(_Part):
+    """The challenger against each rival."""
+
+    majority: Comparison
+    base: Comparison
+    blind: Comparison
+    champion: Comparison | None = None
+
+
+class Chance(_Part):
+    """How the intervals were made: ``confidence`` is their level."""
+
+    confidence: float = Field(ge=0.5, lt=1)
+
+
+class Abstention(_Part):
+    """From which probability on an attribute's answers may be used; ``None``: from none."""
+
+    threshold: _Share | None
+
+
+class Calibration(_Part):
+    """How sure the challenger must be, by attribute, for ``target_precision`` of the used answers to be right."""
+
+    target_precision: _Share
+    attributes: dict[str, Abstention]
 
 
 class Benchmark(_Part):
@@ -57,12 +123,54 @@ class Benchmark(_Part):
 
 
 class EvaluationReport(_Part):
-    """Everything that was scored on the benchmark, beside always giving the majority answer."""
+    """Everything that was scored on the benchmark; docs/training-image.md describes the file."""
 
-    format: int = Field(ge=1, le=1)
+    format: Literal[2]
     benchmark: Benchmark
-    majority: Score
+    chance: Chance
     models: Models
+    comparisons: Comparisons
+    calibration: Calibration
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        """Refuse a report of which a part is missing: a gate that doesn't see it would let it pass."""
+        attributes = self.models.challenger.attributes.keys()
+        for name, _ in self.comparisons:
+            score, compared = getattr(self.models, name), getattr(self.comparisons, name)
+            if (score is None) != (compared is None):
+                raise ValueError(f"{name} is in only one of models and comparisons")
+            if compared is not None and not attributes == compared.attributes.keys() == score.attributes.keys():
+                raise ValueError(f"models.{name} or comparisons.{name} has not the challenger's attributes")
+        return self
+
+
+@dataclass(frozen=True)
+class Published:
+    """A report, and where it and its page are kept as objects of their own."""
+
+    report: EvaluationReport
+    report_uri: str
+    page_uri: str
+
+
+def publish(archive_uri: str) -> Published:
+    """Check the report of a job's ``model.tar.gz`` and keep report and page as objects beside it.
+
+    Doing it twice leaves what once leaves.
+
+    Raises:
+        ReportError: the archive is too large or broken, or lacks report or page, or the report is not as expected.
+    """
+    files = _read(archive_uri, (_REPORT, _PAGE))
+    report = _parse(files[_REPORT], f"{_REPORT} in {archive_uri}")
+    published = Published(report, f"{job_uri(archive_uri)}{_REPORT}", f"{job_uri(archive_uri)}{_PAGE}")
+    kept = storage.write_bytes(published.report_uri, files[_REPORT], content_type="application/json")
+    page = storage.write_bytes(published.page_uri, files[_PAGE], content_type="text/html; charset=utf-8")
+    records.writes_object(kept)
+    records.writes_object(page)
+    log.info("The evaluation's page, with pictures and plots: %s", published.page_uri)
+    return published
 
 
 def load(archive_uri: str) -> EvaluationReport:
@@ -71,32 +179,20 @@ def load(archive_uri: str) -> EvaluationReport:
     Raises:
         ReportError: the archive is too large or broken, or holds no report of the known format.
     """
-    try:
-        return EvaluationReport.model_validate_json(read_raw(archive_uri))
-    except ValidationError as error:
-        raise ReportError(f"{_FILE} in {archive_uri} is not as expected: {error}. Evaluate again.") from error
+    return _parse(_read(archive_uri, (_REPORT,))[_REPORT], f"{_REPORT} in {archive_uri}")
 
 
-def read_raw(archive_uri: str) -> bytes:
-    """Return the report's JSON as the job wrote it.
+def thresholds(report_uri: str) -> Mapping[str, float | None]:
+    """Return from which probability on a model's answers may be used, by attribute; ``None``: from none.
+
+    Args:
+        report_uri: of a report that was published.
 
     Raises:
-        ReportError: the archive is too large or broken, or holds no report.
+        ReportError: it is not as expected.
     """
-    stored = storage.find(archive_uri)
-    if stored is None or stored.size > _MAX_ARCHIVE_BYTES:
-        found = "nothing" if stored is None else f"{stored.size} bytes"
-        raise ReportError(f"{archive_uri}: found {found}, expected an archive of up to {_MAX_ARCHIVE_BYTES} bytes.")
-    try:
-        with tarfile.open(fileobj=io.BytesIO(storage.read_bytes(archive_uri)), mode="r:gz") as archive:
-            return _member(archive, archive_uri)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ReportError(f"{archive_uri} can't be unpacked ({error}). Is it an evaluation job's output?") from error
-
-
-def report_uri(archive_uri: str) -> str:
-    """Return where the report is kept as plain JSON, beside the job's output."""
-    return f"{job_uri(archive_uri)}{_FILE}"
+    report = _parse(storage.read_bytes(report_uri), report_uri)
+    return {attribute: one.threshold for attribute, one in report.calibration.attributes.items()}
 
 
 def job_uri(archive_uri: str) -> str:
@@ -104,9 +200,46 @@ def job_uri(archive_uri: str) -> str:
     return archive_uri.rpartition("/")[0].removesuffix("output")
 
 
-def _member(archive: tarfile.TarFile, archive_uri: str) -> bytes:
-    for member in archive:
-        if member.name.removeprefix("./") == _FILE and member.isfile() and member.size <= _MAX_REPORT_BYTES:
+def _parse(content: bytes, where: str) -> EvaluationReport:
+    try:
+        return EvaluationReport.model_validate_json(content)
+    except ValidationError as error:
+        raise ReportError(f"{where} is not as expected: {_problems(error)}. Evaluate again.") from error
+
+
+def _problems(error: ValidationError) -> str:
+    """Name the first fields that are wrong, and why; what stands in them is not repeated."""
+    found = [f"{'.'.join(map(str, one['loc'])) or 'report'}: {one['msg']}" for one in error.errors()]
+    more = f" and {len(found) - _PROBLEMS_NAMED} more" if len(found) > _PROBLEMS_NAMED else ""
+    return "; ".join(found[:_PROBLEMS_NAMED]) + more
+
+
+def _read(archive_uri: str, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the files of these names, nothing else."""
+    stored = storage.find(archive_uri)
+    if stored is None or stored.size > _MAX_ARCHIVE_BYTES:
+        found = "nothing" if stored is None else f"{stored.size} bytes"
+        raise ReportError(f"{archive_uri}: found {found}, expected an archive of up to {_MAX_ARCHIVE_BYTES} bytes.")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(storage.read_bytes(archive_uri)), mode="r:gz") as archive:
+            files = _members(archive, names)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ReportError(f"{archive_uri} can't be unpacked ({error}). Is it an evaluation job's output?") from error
+    if missing := [name for name in names if name not in files]:
+        raise ReportError(
+            f"{archive_uri} holds no {' and no '.join(missing)}. It must be of the training image's 'evaluate'."
+        )
+    return files
+
+
+def _members(archive: tarfile.TarFile, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Read plain files of these names; stop at a member that no evaluation writes, before it is inflated."""
+    files: dict[str, bytes] = {}
+    for number, member in enumerate(archive):
+        if number >= _MAX_MEMBERS or member.size > max(_MAX_BYTES.values()):
+            break
+        name = member.name.removeprefix("./")
+        if name in names and member.isfile() and member.size <= _MAX_BYTES[name]:
             content = archive.extractfile(member)
-            return content.read() if content else b""
-    raise ReportError(f"{archive_uri} holds no {_FILE}. The job must be one of the training image's 'evaluate'.")
+            files[name] = content.read() if content else b""
+    return files

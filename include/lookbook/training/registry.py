@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from lookbook.aws import client
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
-from lookbook.training import evaluation, gating
+from lookbook.training import gating
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 PACKAGE_VARIABLE = "LOOKBOOK_MODEL_PACKAGE_ARN"
 VERSION_VARIABLE = "LOOKBOOK_MODEL_VERSION"
 
+_VALUE_LIMIT = 256  # of CustomerMetadataProperties
 _SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
 
 
@@ -35,6 +37,8 @@ class Champion:
     model_data: str
     dataset_id: str
     endpoint_config: str
+    report_uri: str | None = None
+    """Its evaluation's report; ``None`` for a package that is older than these reports."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -62,7 +66,7 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
         evaluated: the evaluation task's result, of which the gate has kept report and decision.
     """
     settings = get_settings()
-    figures = storage.read_json(gating.decision_uri(evaluated["model_data"]))["figures"]
+    decision = storage.read_json(gating.decision_uri(evaluated["model_data"]))
     return {
         "image_uri": settings.training_image_uri,
         "model_url": training["model_data"],
@@ -70,13 +74,13 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
         "extras": {
             "ModelPackageDescription": f"BLIP-2 LoRA on data set {dataset['dataset_id']} ({training['job_name']})",
             "InferenceSpecification": _inference(settings.training_image_uri, training["model_data"]),
-            "ModelMetrics": _metrics(evaluation.report_uri(evaluated["model_data"])),
+            "ModelMetrics": _metrics(decision["report_uri"]),
             "MetadataProperties": {"GeneratedBy": training["job_arn"]},
             "CustomerMetadataProperties": {
                 "dataset_id": dataset["dataset_id"],
                 "training_job": training["job_name"],
                 "evaluation_job": evaluated["job_name"],
-                **{f"exact_match_{name}": f"{value:.4f}" for name, value in figures.items()},
+                **_judged(decision),
             },
             # The same artefact is the same package, however often it is registered.
             "ClientToken": hashlib.sha256(training["model_data"].encode()).hexdigest()[:32],
@@ -95,7 +99,7 @@ def approve(package_arn: str) -> Approved:
     client("sagemaker").update_model_package(
         ModelPackageArn=package_arn,
         ModelApprovalStatus="Approved",
-        ApprovalDescription="Passed the gate, is in service and answers with its own version.",
+        ApprovalDescription=_approval(describe(package_arn)),
     )
     records.writes("model_package", get_settings().model_package_group, package_arn)
     log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
@@ -126,13 +130,15 @@ def champion() -> Champion | None:
             f"{PACKAGE_VARIABLE}: Lookbook did not deploy it. Delete that endpoint or set LOOKBOOK_ENDPOINT_NAME."
         )
     package_arn = environment[PACKAGE_VARIABLE]
+    package = describe(package_arn)
     return Champion(
         version=version_of(package_arn),
         package_arn=package_arn,
         model_name=model["ModelName"],
         model_data=model["PrimaryContainer"]["ModelDataUrl"],
-        dataset_id=describe(package_arn)["CustomerMetadataProperties"]["dataset_id"],
+        dataset_id=package["CustomerMetadataProperties"]["dataset_id"],
         endpoint_config=endpoint["EndpointConfigName"],
+        report_uri=package["CustomerMetadataProperties"].get("evaluation_report"),
     )
 
 
@@ -142,6 +148,26 @@ def _inference(image_uri: str, model_data: str) -> dict[str, Any]:
         "SupportedContentTypes": ["application/json"],
         "SupportedResponseMIMETypes": ["application/json"],
     }
+
+
+def _judged(decision: dict[str, Any]) -> dict[str, str]:
+    """Return the gate's verdict and figures as metadata; a person who promoted against it is named."""
+    kept = {
+        "gate": decision["verdict"],
+        "evaluation_report": decision["report_uri"],
+        "evaluation_page": decision["page_uri"],
+        **{name: f"{value:.4f}" for name, value in decision["figures"].items()},
+    }
+    if override := decision["override"]:
+        kept |= {"promoted_by": override["by"], "promoted_because": override["reason"]}
+    # A value has a small alphabet, a name or a reason may hold anything; both are whole in the lineage.
+    return {name: re.sub(r"[^\w .:/=+@-]", "_", value, flags=re.ASCII)[:_VALUE_LIMIT] for name, value in kept.items()}
+
+
+def _approval(package: dict[str, Any]) -> str:
+    promoter = package.get("CustomerMetadataProperties", {}).get("promoted_by")
+    gate = f"Refused by the gate, promoted anyway by {promoter}" if promoter else "Passed the gate"
+    return f"{gate}, is in service and answers with its own version."
 
 
 def _metrics(report_uri: str) -> dict[str, Any]:

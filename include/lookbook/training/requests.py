@@ -14,7 +14,15 @@ from lookbook.training import registry
 
 # LoRA as in the design; what a person tunes is in the settings.
 _LORA = {"lora_r": "8", "lora_alpha": "32", "lora_dropout": "0.05", "seed": "0"}
-_METRICS = ("train_loss", "samples_per_second", "validation_loss", "validation_exact_match")
+# What a job's log says of each as name=value, by entry point; SageMaker keeps them as metrics.
+_METRICS = {
+    "train": ("train_loss", "samples_per_second", "validation_loss", "validation_exact_match"),
+    "evaluate": tuple(
+        f"{model}_{figure}"
+        for model in ("challenger", "champion", "base", "majority", "blind")
+        for figure in ("exact_match", "balanced_accuracy")
+    ),
+}
 _VOLUME_GB = 100
 # Beyond its runtime a spot job may wait this long for capacity.
 _WAIT_FOR_SPOT_S = 3600
@@ -52,12 +60,15 @@ def evaluation_request(dataset: dict[str, Any], training: dict[str, Any], run_id
     name = f"lookbook-evaluate-{dataset['dataset_id'][:8]}-{_hash(run_id + training['job_name'])}"
     channels = {
         "benchmark": f"{dataset['uri']}benchmark/",
+        "validation": f"{dataset['uri']}validation/",
         "base": settings.base_model_uri,
         "challenger": training["model_data"],
     }
     if champion:
         channels["champion"] = champion.model_data
-    return _request(settings, name, "evaluate", channels, _tags(dataset, run_id))
+    return _request(settings, name, "evaluate", channels, _tags(dataset, run_id)) | {
+        "HyperParameters": {"target_precision": str(settings.answer_precision)}
+    }
 
 
 def _request(
@@ -69,7 +80,7 @@ def _request(
             "TrainingImage": settings.training_image_uri,
             "TrainingInputMode": "File",
             "ContainerArguments": [entry_point],
-            "MetricDefinitions": [{"Name": metric, "Regex": f"{metric}=([0-9.]+)"} for metric in _METRICS],
+            "MetricDefinitions": [{"Name": metric, "Regex": f"{metric}=([0-9.]+)"} for metric in _METRICS[entry_point]],
         },
         "RoleArn": settings.execution_role_arn,
         "InputDataConfig": [_channel(channel, uri) for channel, uri in channels.items()],
