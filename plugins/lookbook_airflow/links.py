@@ -1,24 +1,16 @@
-"""Buttons that a task shows in the UI, and the addresses that they lead to."""
+"""Buttons that a task shows in the UI, and where they lead."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
-from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
 from lookbook_airflow.lineage import drop_of
-from lookbook_airflow.pages import PREFIX
+from lookbook_airflow.pages import page_path
 
 if TYPE_CHECKING:
     from airflow.sdk.types import XComArg
-
-
-def page_path(*parts: str) -> str:
-    """Return the path of one of Lookbook's pages on the API server, wherever that is reached from."""
-    root = urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
-    return "/".join([root + PREFIX, *(quote(part, safe="") for part in parts)])
 
 
 class DataDocsLink(BaseOperatorLink):

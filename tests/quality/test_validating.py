@@ -227,7 +227,8 @@ def test_what_was_read_and_written_is_recorded(bucket: str) -> None:
 def test_great_expectations_does_not_fill_the_log(bucket: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     validate()
-    assert {record.name.split(".")[0] for record in caplog.records} == {"lookbook"}
+    loggers = {record.name.split(".")[0] for record in caplog.records}
+    assert "lookbook" in loggers and "great_expectations" not in loggers
 
 
 def test_references_can_be_handed_on_as_json(bucket: str) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import get_user
-from airflow.configuration import conf
 from fastapi import Depends, FastAPI, Request, Response, status
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from lookbook_airflow.pages import data_docs
+from lookbook_airflow.pages import data_docs, root
 
 
 def create_app() -> FastAPI:
@@ -31,6 +30,6 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
-        base = conf.get("api", "base_url", fallback="/").rstrip("/")
-        return RedirectResponse(f"{base}/api/v2/auth/login?{urlencode({'next': str(request.url)})}", 303)
+        login = f"{root()}/api/v2/auth/login?{urlencode({'next': request.url.path})}"
+        return RedirectResponse(login, status.HTTP_303_SEE_OTHER)
     return await http_exception_handler(request, error)

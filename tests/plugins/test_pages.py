@@ -1,0 +1,141 @@
+"""Lookbook's pages, as Airflow's own API server serves them to whoever is logged in, and to whoever is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow import plugins_manager, settings
+from airflow.api_fastapi.app import create_app, get_auth_manager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+from tests.drops.small import DROP_ID
+
+from lookbook import storage
+from lookbook_airflow.links import DataDocsLink
+from lookbook_airflow.pages import page_path
+from lookbook_airflow.pages.app import create_app as create_pages
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+PAGE = f"/lookbook/data-docs/{DROP_ID}/validations/v1/f1/20261116T000000.1Z/drops-candidates.html"
+DOCS = f"s3://lookbook/data-docs/{DROP_ID}/"
+
+
+@pytest.fixture(scope="module")
+def api_server(airflow_db: None) -> Iterator[TestClient]:
+    """Airflow's API server with Lookbook's plugin folder, as it stands after its start."""
+    cached = (plugins_manager._get_plugins, plugins_manager.get_fastapi_plugins, plugins_manager._get_ui_plugins)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "PLUGINS_FOLDER", str(PLUGINS))
+        for found in cached:
+            found.cache_clear()
+        yield TestClient(create_app(apps="core"), follow_redirects=False)
+    for found in cached:
+        found.cache_clear()
+
+
+def login(role: str | None = "viewer") -> dict[str, str]:
+    """The header of somebody who is logged in with a role of Airflow's."""
+    return {
+        "Authorization": f"Bearer {get_auth_manager().generate_jwt(SimpleAuthManagerUser(username='ada', role=role))}"
+    }
+
+
+@pytest.fixture
+def page(bucket: str) -> str:
+    storage.write_bytes(f"{DOCS}index.html", b"<h1>Docs</h1>", "text/html")
+    storage.write_bytes(PAGE.replace("/lookbook/", "s3://lookbook/"), b"<h1>Results</h1>", "text/html")
+    storage.write_bytes(f"s3://lookbook/staging/{DROP_ID}/secret.html", b"secret")
+    return PAGE
+
+
+def test_a_viewer_reads_the_data_docs(api_server: TestClient, page: str) -> None:
+    answer = api_server.get(page, headers=login())
+    assert (answer.status_code, answer.text) == (200, "<h1>Results</h1>")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_what_a_drop_says_can_run_nothing_and_load_nothing(api_server: TestClient, page: str) -> None:
+    headers = api_server.get(page, headers=login()).headers
+    policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'" and "script-src" not in policy
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_nobody_is_answered_who_is_not_logged_in(api_server: TestClient, page: str) -> None:
+    assert api_server.get(page).status_code == 401
+    assert api_server.get(page, headers={"Authorization": "Bearer made.up.token"}).status_code == 403
+    assert api_server.get(page, headers={"Cookie": "_token=made.up.token"}).status_code == 403
+
+
+def test_a_login_without_a_role_sees_nothing(api_server: TestClient, page: str) -> None:
+    assert api_server.get(page, headers=login(role=None)).status_code == 403
+
+
+def test_a_browser_is_sent_to_log_in_and_back(api_server: TestClient, page: str) -> None:
+    answer = api_server.get(page, headers={"Accept": "text/html"})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/api/v2/auth/login?next={page.replace('/', '%2F')}"
+    assert api_server.get(answer.headers["location"]).status_code == 307, "Airflow finds the way back safe"
+
+
+def test_every_route_is_guarded() -> None:
+    pages = create_pages()
+    routes = [route for route in pages.routes if isinstance(route, APIRoute)]
+    assert routes and len(routes) == len(pages.routes), "a route that FastAPI adds by itself would not be guarded"
+    client = TestClient(pages)
+    for route in routes:
+        path = route.path_format.replace("{", "").replace("}", "")
+        for method in route.methods:
+            assert client.request(method, path).status_code == 401, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"data-docs/{DROP_ID}/../../staging/{DROP_ID}/secret.html",
+        f"data-docs/{DROP_ID}/..%2f..%2fstaging%2f{DROP_ID}%2fsecret.html",
+        f"data-docs/{DROP_ID}/%2e%2e/%2e%2e/staging/{DROP_ID}/secret.html",
+        f"data-docs/..%2fstaging%2f{DROP_ID}/secret.html",
+        f"data-docs/..%2f{DROP_ID}/index.html",
+        f"data-docs/{DROP_ID}/..%5cindex.html",
+        f"data-docs/{DROP_ID}//index.html",
+        f"data-docs/{DROP_ID}/index.html%00",
+        f"data-docs/{DROP_ID}/index.html%0a",
+        f"data-docs/{DROP_ID}/validations",
+        f"data-docs/{DROP_ID}/",
+        f"data-docs/{DROP_ID}%0a/index.html",
+        "data-docs/２０２６-11-16/index.html",
+        f"data-docs/{DROP_ID}/{'a/' * 300}index.html",
+    ],
+)
+def test_no_path_leads_to_anything_else(api_server: TestClient, page: str, path: str) -> None:
+    answer = api_server.get(f"/lookbook/{path}", headers=login())
+    assert answer.status_code == 404
+    assert "Docs</h1>" not in answer.text and "secret" not in answer.text.replace(path, "")
+
+
+def test_a_drop_without_docs_is_said_to_have_none(api_server: TestClient, bucket: str) -> None:
+    answer = api_server.get("/lookbook/data-docs/2026-11-23/index.html", headers=login())
+    assert answer.status_code == 404
+    assert answer.json()["detail"].startswith("Drop 2026-11-23 has no page index.html in its Data Docs")
+
+
+def ended(partition_key: str | None, drop: str | None) -> Any:
+    """A task instance that has ended, in a run of a drop."""
+    context = {"dag_run": SimpleNamespace(partition_key=partition_key), "params": {"drop": drop}}
+    return SimpleNamespace(get_template_context=lambda: context)
+
+
+@pytest.mark.parametrize("run", [ended(DROP_ID, None), ended(None, DROP_ID)], ids=["partition key", "parameter"])
+def test_the_link_leads_to_the_docs_of_the_drop_of_the_run(run: Any) -> None:
+    assert DataDocsLink().get_link(None, ti_key=run) == f"/lookbook/data-docs/{DROP_ID}/index.html"
+
+
+def test_a_link_holds_below_a_path_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://shop.example/airflow/")
+    assert page_path("data-docs", "a/b") == "/airflow/lookbook/data-docs/a%2Fb"
