@@ -23,6 +23,7 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, task
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, promote_anyway
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
+from lookbook_airflow.links import EvaluationLink, linked
 from lookbook_airflow.operators.sagemaker import (
     EndpointConfigOperator,
     EndpointOperator,
@@ -140,7 +141,7 @@ def retrain_attribute_model():
     deploy = EndpointOperator(task_id="deploy", config=serving["endpoint"], execution_timeout=timedelta(hours=2))
 
     enough_new_products() >> dataset
-    gate(evaluate.output) >> package
+    linked(gate(evaluate.output), EvaluationLink("evaluate")) >> package
     create_model >> create_config >> deploy
     promote(verify(deploy.output, register.output), register.output) >> collect_lineage()
 

@@ -26,6 +26,19 @@ class DataDocsLink(BaseOperatorLink):
         return page_path("data-docs", drop_of(ti_key.get_template_context()) or "", "index.html")
 
 
+class EvaluationLink(BaseOperatorLink):
+    """To the page of the evaluation job that a gate judged, with plots and pictures."""
+
+    name = "Evaluation"
+
+    def __init__(self, job_task: str) -> None:
+        self._job_task = job_task
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the path of the page of the job that the task ``job_task`` of the same run ran."""
+        return page_path("evaluations", ti_key.xcom_pull(task_ids=self._job_task)["job_name"])
+
+
 def linked(result: XComArg, *links: BaseOperatorLink) -> XComArg:
     """Give the task whose result this is buttons in the UI, and return the result."""
     result.operator.operator_extra_links = links

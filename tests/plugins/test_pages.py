@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tests.drops.small import DROP_ID
 
 from lookbook import storage
-from lookbook_airflow.links import DataDocsLink
+from lookbook_airflow.links import DataDocsLink, EvaluationLink
 from lookbook_airflow.pages import page_path
 from lookbook_airflow.pages.app import create_app as create_pages
 
@@ -139,3 +139,24 @@ def test_the_link_leads_to_the_docs_of_the_drop_of_the_run(run: Any) -> None:
 def test_a_link_holds_below_a_path_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://shop.example/airflow/")
     assert page_path("data-docs", "a/b") == "/airflow/lookbook/data-docs/a%2Fb"
+
+
+def test_a_viewer_reads_the_page_of_an_evaluation_which_can_run_nothing(api_server: TestClient, bucket: str) -> None:
+    storage.write_bytes("s3://lookbook/training/jobs/lookbook-evaluate-1/evaluation.html", b"<h1>Evaluation</h1>")
+    answer = api_server.get("/lookbook/evaluations/lookbook-evaluate-1", headers=login())
+    assert (answer.status_code, answer.text) == (200, "<h1>Evaluation</h1>")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert api_server.get("/lookbook/evaluations/lookbook-evaluate-1").status_code == 401
+
+
+@pytest.mark.parametrize("name", ["lookbook-evaluate-2", "lookbook-train-1", "..%2flookbook-evaluate-1", "%2e%2e"])
+def test_what_is_no_evaluation_has_no_page(api_server: TestClient, bucket: str, name: str) -> None:
+    storage.write_bytes("s3://lookbook/training/jobs/lookbook-train-1/evaluation.html", b"secret")
+    answer = api_server.get(f"/lookbook/evaluations/{name}", headers=login())
+    assert answer.status_code == 404 and "secret" not in answer.text
+
+
+def test_the_link_of_a_gate_leads_to_the_page_of_the_job_that_it_judged() -> None:
+    run = SimpleNamespace(xcom_pull=lambda task_ids: {"job_name": f"lookbook-{task_ids}-1"})
+    assert EvaluationLink("evaluate").get_link(None, ti_key=run) == "/lookbook/evaluations/lookbook-evaluate-1"

@@ -15,7 +15,7 @@ from lookbook import storage
 from lookbook.aws import client
 from lookbook.lineage.records import TaskKey, recording
 from lookbook.training import evaluation
-from lookbook.training.evaluation import ReportError
+from lookbook.training.evaluation import PageNotFoundError, ReportError
 
 REPORT = report(champion=0.8)
 
@@ -150,3 +150,17 @@ def test_a_report_that_is_not_json_is_refused() -> None:
     storage.write_bytes(ARCHIVE, tar({"evaluation.json": b'{"format": 2'}))
     with pytest.raises(ReportError, match="is not as expected"):
         evaluation.load(ARCHIVE)
+
+
+def test_the_page_is_found_by_the_name_of_its_job() -> None:
+    store(REPORT)
+    evaluation.publish(ARCHIVE)
+    assert evaluation.page("lookbook-evaluate-1") == PAGE
+
+
+@pytest.mark.parametrize("name", ["lookbook-evaluate-2", "../lookbook-evaluate-1", "lookbook-evaluate-1/output", ""])
+def test_no_other_name_leads_to_a_page(name: str) -> None:
+    store(REPORT)
+    evaluation.publish(ARCHIVE)
+    with pytest.raises(PageNotFoundError):
+        evaluation.page(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lookbook import storage
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
+from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
+
+JOBS = "training/jobs"
+"""Where in the bucket every training and evaluation job leaves its output, under its name."""
 
 _REPORT, _PAGE = "evaluation.json", "evaluation.html"
 # A report is some kilobytes, a page with its pictures some hundred. What is larger is neither, and is not read.
@@ -23,6 +28,7 @@ _MAX_BYTES = {_REPORT: 4 * 2**20, _PAGE: 16 * 2**20}
 _MAX_ARCHIVE_BYTES = 64 * 2**20
 _MAX_MEMBERS = 100
 _PROBLEMS_NAMED = 3
+_JOB_NAME = re.compile(r"lookbook-evaluate-[A-Za-z0-9-]{1,63}")
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Lead = Annotated[float, Field(ge=-1, le=1)]
@@ -30,6 +36,10 @@ _Lead = Annotated[float, Field(ge=-1, le=1)]
 
 class ReportError(PermanentError):
     """The evaluation job left no report that can be read."""
+
+
+class PageNotFoundError(PermanentError):
+    """An evaluation job has no page."""
 
 
 class _Part(BaseModel):
@@ -171,6 +181,24 @@ def publish(archive_uri: str) -> Published:
     records.writes_object(page)
     log.info("The evaluation's page, with pictures and plots: %s", published.page_uri)
     return published
+
+
+def page(job_name: str) -> bytes:
+    """Return the page of an evaluation job, HTML as the job wrote it.
+
+    Args:
+        job_name: from outside; whatever is no name of an evaluation job leads nowhere.
+
+    Raises:
+        PageNotFoundError: there is none.
+    """
+    if not _JOB_NAME.fullmatch(job_name):
+        raise PageNotFoundError(f"{job_name!r} is no name of an evaluation job. Expected lookbook-evaluate-….")
+    uri = f"s3://{get_settings().bucket}/{JOBS}/{job_name}/{_PAGE}"
+    try:
+        return storage.read_bytes(uri)
+    except storage.ObjectNotFoundError as error:
+        raise PageNotFoundError(f"{job_name} has no page: the gate has not judged it, or it was deleted.") from error
 
 
 def load(archive_uri: str) -> EvaluationReport:

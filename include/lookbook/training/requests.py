@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from lookbook.settings import Settings, get_settings
-from lookbook.training import registry
+from lookbook.training import evaluation, registry
 
 # LoRA as in the design; what a person tunes is in the settings.
 _LORA = {"lora_r": "8", "lora_alpha": "32", "lora_dropout": "0.05", "seed": "0"}
@@ -84,7 +84,7 @@ def _request(
         },
         "RoleArn": settings.execution_role_arn,
         "InputDataConfig": [_channel(channel, uri) for channel, uri in channels.items()],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/training/jobs"},
+        "OutputDataConfig": {"S3OutputPath": f"s3://{settings.bucket}/{evaluation.JOBS}"},
         "ResourceConfig": {
             "InstanceType": settings.training_instance_type,
             "InstanceCount": 1,

@@ -6,16 +6,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import APIRouter, Depends, HTTPException, Response, status
 
-# What the pages show was put together from a drop, which is untrusted: no script runs, nothing is loaded or sent.
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+from lookbook_airflow.pages import untrusted
 
 router = APIRouter(dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, "ingest_drop"))])
 
@@ -29,4 +20,4 @@ def data_docs(drop_id: str, page: str) -> Response:
         content = store.page(drop_id, page)
     except store.PageNotFoundError as absent:
         raise HTTPException(status.HTTP_404_NOT_FOUND, str(absent)) from absent
-    return Response(content, media_type="text/html; charset=utf-8", headers=_HEADERS)
+    return untrusted.page(content)
