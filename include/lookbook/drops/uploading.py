@@ -124,8 +124,8 @@ def _links(path: Path, rows: list[Row], *, whole: bool) -> bytes:
     if whole:
         return content
     names = {f"{row.fields['id']}.jpg".encode() for row in rows if "id" in row.fields}
-    header, *links = content.splitlines(keepends=True)
-    return b"".join([header, *(link for link in links if link.partition(b",")[0] in names)])
+    links = content.splitlines(keepends=True)
+    return b"".join([*links[:1], *(link for link in links[1:] if link.partition(b",")[0] in names)])
 
 
 def _put_all(uri: str, contents: dict[str, bytes | Path], progress: Callable[[int, int], None] | None) -> int:
