@@ -6,7 +6,7 @@ Great Expectations, quarantines what can't be used (with the reason), and publis
 
 | | |
 |---|---|
-| **Starts** | Mondays at 00:00 UTC; by hand with a partition key or *Drop* |
+| **Starts** | Mondays at 00:00 UTC; by event (`watch_drops`); by hand with a partition key or *Drop* |
 | **History** | `airflow backfill create --dag-id ingest_drop …` (`docs/runbooks/backfill.md`) |
 | **Skips** | a drop that the catalogue holds unchanged, unless *Force* is set; in a backfill, a Monday without a drop |
 | **Waits** | while another run works on the same drop |

@@ -85,7 +85,12 @@ class Settings(BaseSettings):
         None, max_length=200, description="Licence of the drops' pictures and labels, as each model's card states it"
     )
     article_types: tuple[str, ...] = Field(
-        (), description="Article types to train on; empty means every type that has a trained attribute"
+        (),
+        description="Article types to train on, or presets (`shirts_and_tshirts`, `topwear`, `bottomwear`); empty "
+        "means every type that has a trained attribute",
+    )
+    paraphrased_share: float = Field(
+        0.2, ge=0, le=1, description="Share of training pairs that ask in other words than those of service"
     )
     min_answer_products: int = Field(3, ge=1, description="An answer that fewer products have is not trained")
     min_new_products: int = Field(

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from lookbook.lineage.records import TaskKey, recording
 from lookbook.settings import get_settings
 from lookbook.vqa import datasets
 from lookbook.vqa.datasets import DatasetRef
-from lookbook.vqa.questions import QUESTIONS
+from lookbook.vqa.questions import QUESTIONS, VERSION, WORDINGS
 from lookbook.vqa.split import SIDES, EmptySplitError
 
 DROP = "2026-11-16"
@@ -59,9 +60,11 @@ def all_pairs(dataset: DatasetRef) -> list[dict[str, str]]:
 
 
 def side_pictures(dataset: DatasetRef, side: str) -> dict[str, bytes]:
-    content = storage.read_bytes(f"{dataset.uri}{side}/pictures-00000.tar")
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar}
+    pictures: dict[str, bytes] = {}
+    for stored in storage.list_objects(f"{dataset.uri}{side}/pictures-"):
+        with tarfile.open(fileobj=io.BytesIO(storage.read_bytes(stored.uri))) as tar:
+            pictures |= {member.name: tar.extractfile(member).read() for member in tar}
+    return pictures
 
 
 def test_each_side_has_its_pairs_and_each_of_its_pictures_once() -> None:
@@ -79,13 +82,46 @@ def test_each_side_has_its_pairs_and_each_of_its_pictures_once() -> None:
         }
 
 
-def test_a_pair_asks_the_attributes_question_and_states_its_value() -> None:
+def test_a_pair_asks_the_attributes_question_and_states_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_PARAPHRASED_SHARE", "0")
+    get_settings.cache_clear()
     publish([product(number) for number in range(60)])
     pairs = [pair for pair in all_pairs(datasets.build_dataset()) if pair["product_id"] == "7"]
     assert {(pair["attribute"], pair["question"], pair["answer"]) for pair in pairs} == {
         ("Fabric", QUESTIONS["Fabric"], "Fabric: Cotton"),
         ("baseColour", QUESTIONS["baseColour"], "baseColour: Red"),
     }
+
+
+def test_training_alone_asks_in_other_words_too() -> None:
+    publish([product(number) for number in range(400)])
+    dataset = datasets.build_dataset()
+    asked = {side: Counter(pair["question"] for pair in side_pairs(dataset, side)) for side in SIDES}
+    usual = {QUESTIONS["Fabric"], QUESTIONS["baseColour"]}
+    assert set(asked["validation"]) == set(asked["benchmark"]) == usual
+    assert set(asked["train"]) == {*WORDINGS["Fabric"], *WORDINGS["baseColour"]}
+    other = 1 - sum(asked["train"][question] for question in usual) / asked["train"].total()
+    assert 0.15 < other < 0.25
+
+
+def test_pictures_fill_several_tars_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "_SHARD_BYTES", 10_000)
+    publish([product(number) for number in range(60)])
+    dataset = datasets.build_dataset()
+    names = [stored.uri.removeprefix(dataset.uri) for stored in storage.list_objects(f"{dataset.uri}train/pictures-")]
+    assert names[:2] == ["train/pictures-00000.tar", "train/pictures-00001.tar"]
+    assert len(side_pictures(dataset, "train")) == dataset.counts["train"]["pictures"]
+
+
+def test_a_product_of_the_benchmark_never_trains_by_another_picture() -> None:
+    publish([product(number) for number in range(60)])
+    benchmark = {pair["product_id"] for pair in side_pairs(datasets.build_dataset(), "benchmark")}
+    publish([product(number, "2026-11-23", picture=1000 + number) for number in range(60)], "2026-11-23")
+    dataset = datasets.build_dataset()
+    later = {pair["product_id"] for side in ("train", "validation") for pair in side_pairs(dataset, side)}
+    assert benchmark
+    assert not benchmark & later
+    assert storage.read_json(f"{dataset.uri}dataset.json")["left_out"]["former_benchmark"] > 0
 
 
 def test_products_with_the_same_picture_are_on_the_same_side() -> None:
@@ -146,14 +182,18 @@ def test_the_description_says_what_is_in_it() -> None:
     assert description["questions"] == {attribute: QUESTIONS[attribute] for attribute in ("Fabric", "baseColour")}
     assert description["products_snapshot"] == tables.current_snapshot("catalog.products")
     assert description["split_salt"] == "v1"
+    assert description["task"] == VERSION
+    assert set(description["balance"]) == {"Fabric", "baseColour"}
+    assert description["balance"]["baseColour"] == {"Red": description["counts"]["train"]["products"]}
 
 
 def test_rare_answers_and_not_applicable_ones_are_left_out() -> None:
     rare = [product(number, attributes={"Fabric": "Tweed"}) for number in (100, 101)]
     none = [product(number, attributes={"baseColour": "NA"}) for number in range(200, 210)]
     publish([product(number) for number in range(60)] + rare + none)
-    answers = {pair["answer"] for pair in all_pairs(datasets.build_dataset())}
-    assert answers == {"Fabric: Cotton", "Fabric: Silk", "baseColour: Red"}
+    dataset = datasets.build_dataset()
+    assert {pair["answer"] for pair in all_pairs(dataset)} == {"Fabric: Cotton", "Fabric: Silk", "baseColour: Red"}
+    assert storage.read_json(f"{dataset.uri}dataset.json")["left_out"]["rare_answer"] == 2
 
 
 def test_only_the_article_types_asked_for_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +201,14 @@ def test_only_the_article_types_asked_for_are_taken(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LOOKBOOK_ARTICLE_TYPES", '["Shirts"]')
     get_settings.cache_clear()
     assert {int(pair["product_id"]) for pair in all_pairs(datasets.build_dataset())} == set(range(50))
+
+
+def test_a_preset_stands_for_its_article_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ("Shirts", "Tshirts", "Belts")
+    publish([product(number, article_type=kinds[number % 3]) for number in range(90)])
+    monkeypatch.setenv("LOOKBOOK_ARTICLE_TYPES", '["shirts_and_tshirts"]')
+    get_settings.cache_clear()
+    assert {int(pair["product_id"]) % 3 for pair in all_pairs(datasets.build_dataset())} == {0, 1}
 
 
 def test_a_product_of_several_drops_counts_as_its_newest_has_it() -> None:
@@ -186,7 +234,7 @@ def test_the_build_is_lineage_and_says_how_far_it_is(caplog: pytest.LogCaptureFi
     publish([product(number) for number in range(60)])
     with caplog.at_level(logging.INFO, "lookbook"), recording(TaskKey("d", "r", "t")) as record:
         dataset = datasets.build_dataset()
-    assert [(d.kind, d.name) for d in record.inputs] == [("table", "catalog.products")]
+    assert {(d.kind, d.name) for d in record.inputs} == {("table", "catalog.products"), ("table", "training.vqa_pairs")}
     assert f"{dataset.uri}dataset.json" in {d.name for d in record.outputs}
     assert record.counts["train_pairs"] == dataset.counts["train"]["pairs"]
     pictures = dataset.counts["train"]["pictures"]

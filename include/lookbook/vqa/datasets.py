@@ -7,30 +7,34 @@ import io
 import logging
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import IO, Any
 
+import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lookbook import storage
-from lookbook.aws import client
+from lookbook.aws import client, object_store
 from lookbook.catalog import tables
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.progress import Progress
 from lookbook.settings import Settings, get_settings
-from lookbook.vqa.pairs import labelled_products, make_pairs
-from lookbook.vqa.questions import ATTRIBUTES, QUESTIONS, parse_answer
+from lookbook.vqa.pairs import Pairs, Seen, labelled_products, make_pairs
+from lookbook.vqa.questions import ATTRIBUTES, QUESTIONS, VERSION, article_types, parse_answer
 from lookbook.vqa.split import SIDES, check_sides
 
 log = logging.getLogger(__name__)
 
 _ID_LENGTH = 16
 _PICTURES_AHEAD = 64  # read at once and held in memory until they are in the tar
+_SHARD_BYTES = 256 * 2**20  # a tar is closed with the picture that makes it as large
 _PAIR_FILE_COLUMNS = ["product_id", "picture", "attribute", "question", "answer"]
 
 
@@ -58,13 +62,13 @@ def build_dataset() -> DatasetRef:
         PermanentError: a picture is no longer what was published.
     """
     settings, snapshot = get_settings(), tables.current_snapshot("catalog.products")
-    pairs = make_pairs(labelled_products(settings.article_types, snapshot), settings)
-    check_sides(pc.unique(pairs["side"]).to_pylist())
-    dataset_id = _content_id(pairs, settings.split_salt)
+    pairs = make_pairs(labelled_products(settings.article_types, snapshot), settings, _benchmarked())
+    check_sides(pc.unique(pairs.rows["side"]).to_pylist())
+    dataset_id = _content_id(pairs.rows, settings.split_salt)
     stored = storage.find(f"{dataset_uri(dataset_id)}dataset.json")
     if stored is not None:
         log.info("Data set %s is there already: the catalogue's pairs have not changed.", dataset_id)
-    return _reported(stored or _write(dataset_id, pairs, _describe(dataset_id, pairs, snapshot, settings)))
+    return _reported(stored or _write(dataset_id, pairs.rows, _describe(dataset_id, pairs, snapshot, settings)))
 
 
 def dataset_uri(dataset_id: str) -> str:
@@ -78,6 +82,13 @@ def product_ids(dataset_id: str) -> set[str]:
     return set(rows["product_id"].to_pylist())
 
 
+def _benchmarked() -> Seen:
+    """Return what was in the benchmark of any data set before."""
+    columns = ["product_id", "picture_sha256"]
+    rows = tables.read("training.vqa_pairs", tables.equals("side", "benchmark"), columns)
+    return Seen(*(frozenset(pc.unique(rows[column]).to_pylist()) for column in columns))
+
+
 def _content_id(pairs: pa.Table, salt: str) -> str:
     digest = hashlib.sha256(salt.encode())
     columns = ("product_id", "picture_sha256", "question", "answer", "side")
@@ -86,25 +97,31 @@ def _content_id(pairs: pa.Table, salt: str) -> str:
     return digest.hexdigest()[:_ID_LENGTH]
 
 
-def _describe(dataset_id: str, pairs: pa.Table, snapshot: str, settings: Settings) -> dict[str, Any]:
-    vocabulary = _vocabulary(pairs)
+def _describe(dataset_id: str, pairs: Pairs, snapshot: str, settings: Settings) -> dict[str, Any]:
+    answers = _answers(pairs.rows)
     return {
         "dataset_id": dataset_id,
-        "attributes": [attribute for attribute in ATTRIBUTES if attribute in vocabulary],
-        "questions": {attribute: QUESTIONS[attribute] for attribute in vocabulary},
-        "vocabulary": vocabulary,
-        "counts": {side: _counts(_side(pairs, side)) for side in SIDES},
+        "task": VERSION,
+        "attributes": [attribute for attribute in ATTRIBUTES if attribute in answers],
+        "questions": {attribute: QUESTIONS[attribute] for attribute in answers},
+        "vocabulary": {attribute: sorted(values) for attribute, values in answers.items()},
+        "counts": {side: _counts(_side(pairs.rows, side)) for side in SIDES},
+        "balance": _answers(_side(pairs.rows, "train")),
+        "left_out": pairs.left_out,
+        "article_types": list(article_types(settings.article_types)),
         "split_salt": settings.split_salt,
         "products_snapshot": snapshot,
     }
 
 
-def _vocabulary(pairs: pa.Table) -> dict[str, list[str]]:
-    values: dict[str, list[str]] = {}
-    for text in sorted(pc.unique(pairs["answer"]).to_pylist()):
+def _answers(pairs: pa.Table) -> dict[str, dict[str, int]]:
+    """Return how many pairs have each value, by attribute; the most frequent value comes first."""
+    counted: dict[str, dict[str, int]] = {}
+    frequency = Counter(pairs["answer"].to_pylist())
+    for text, number in sorted(frequency.items(), key=lambda item: (-item[1], item[0])):
         attribute, value = parse_answer(text)
-        values.setdefault(attribute, []).append(value)
-    return values
+        counted.setdefault(attribute, {})[value] = number
+    return counted
 
 
 def _counts(side: pa.Table) -> dict[str, int]:
@@ -121,7 +138,7 @@ def _write(dataset_id: str, pairs: pa.Table, description: dict[str, Any]) -> sto
     for side in SIDES:
         of_side = _side(pairs, side)
         records.writes_object(_write_pairs(f"{uri}{side}/pairs.parquet", of_side))
-        records.writes_object(_write_pictures(f"{uri}{side}/pictures-00000.tar", of_side, side))
+        _write_pictures(f"{uri}{side}/", of_side, side)
     ids = pa.array([dataset_id] * len(pairs), pa.string())
     rows = pairs.add_column(0, "dataset_id", ids)
     tables.replace("training.vqa_pairs", rows, tables.equals("dataset_id", dataset_id))
@@ -135,22 +152,31 @@ def _write_pairs(uri: str, pairs: pa.Table) -> storage.StoredObject:
     return storage.write_bytes(uri, sink.getvalue(), "application/vnd.apache.parquet")
 
 
-def _write_pictures(uri: str, pairs: pa.Table, side: str) -> storage.StoredObject:
-    """Write each picture of ``pairs`` once into one tar; memory stays bounded whatever their number."""
+def _write_pictures(prefix: str, pairs: pa.Table, side: str) -> None:
+    """Write each picture of ``pairs`` once into tars of bounded size; memory stays bounded whatever their number."""
     uris = zip(pairs["picture_sha256"].to_pylist(), pairs["picture_uri"].to_pylist(), strict=True)
     unique = list(dict(sorted(uris)).items())
-    with tempfile.TemporaryFile() as spool:
-        _fill_tar(spool, unique, Progress(log, f"Pictures of the {side} side", len(unique)))
-        return _upload(uri, spool)
+    progress = Progress(log, f"Pictures of the {side} side", len(unique))
+    pictures = _read_pictures(unique)
+    for number in count():
+        with tempfile.TemporaryFile() as spool:
+            more = _fill_tar(spool, pictures, progress)
+            records.writes_object(_upload(f"{prefix}pictures-{number:05}.tar", spool))
+        if not more:
+            return
 
 
-def _fill_tar(spool: IO[bytes], pictures: Sequence[tuple[str, str]], progress: Progress) -> None:
+def _fill_tar(spool: IO[bytes], pictures: Iterator[tuple[str, bytes]], progress: Progress) -> bool:
+    """Write pictures until the tar is large enough; return whether some may be left."""
     with tarfile.open(fileobj=spool, mode="w") as tar:
-        for sha256, content in _read_pictures(pictures):
+        for sha256, content in pictures:
             member = tarfile.TarInfo(f"{sha256}.jpg")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
             progress.advance()
+            if spool.tell() >= _SHARD_BYTES:
+                return True
+    return False
 
 
 def _read_pictures(pictures: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
@@ -161,7 +187,11 @@ def _read_pictures(pictures: Sequence[tuple[str, str]]) -> Iterator[tuple[str, b
 
 def _read_picture(picture: tuple[str, str]) -> tuple[str, bytes]:
     sha256, uri = picture
-    content = storage.read_bytes(uri)
+    bucket, key = storage.split_uri(uri)
+    try:
+        content = bytes(obstore.get(object_store(f"s3://{bucket}/"), key).bytes())
+    except FileNotFoundError as error:
+        raise PermanentError(f"{uri} is gone since it was published. Upload and ingest its drop anew.") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise PermanentError(
             f"{uri} is no longer the picture that was published ({sha256[:12]}…). Ingest its drop anew."
@@ -183,5 +213,10 @@ def _reported(stored: storage.StoredObject) -> DatasetRef:
     dataset = DatasetRef(uri, description["dataset_id"], description["counts"])
     records.writes_object(stored)
     records.counts(**{f"{side}_pairs": numbers["pairs"] for side, numbers in dataset.counts.items()})
-    log.info("Data set %s: %s", dataset.dataset_id, dataset.counts)
+    log.info("Data set %s: %s; left out %s", dataset.dataset_id, dataset.counts, description["left_out"])
+    for attribute, values in description["balance"].items():
+        most, pairs = next(iter(values)), sum(values.values())
+        log.info(
+            "%s: %d answers, %d pairs, %s %.0f %%", attribute, len(values), pairs, most, 100 * values[most] / pairs
+        )
     return dataset
