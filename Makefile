@@ -22,6 +22,7 @@ NAME ?=
 DATA ?=
 FORCE ?=
 REASON ?=
+ROWS ?=
 
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
@@ -57,10 +58,15 @@ status: $(ORCHESTRATOR) ## Show what runs, its health and memory, and where to l
 ingest: $(ORCHESTRATOR) ## Put a drop into S3 and ingest it; DROP=<directory> LIMIT=<rows> DATE=<Monday> FORCE=1
 	@$(LAPTOP) ingest $(DROP_OPTIONS) $(if $(FORCE),--force)
 
+.PHONY: quarantine
+quarantine: $(ORCHESTRATOR) ## Print a drop's quarantined rows as CSV, to be mended; DROP=<Monday>
+	@if [ -z "$(DROP)" ]; then echo "Which drop? make quarantine DROP=<Monday> > mended.csv" >&2; exit 2; fi
+	@$(LAPTOP) run -- python -m lookbook.catalog quarantine "$(DROP)"
+
 .PHONY: requeue
-requeue: $(ORCHESTRATOR) ## Judge quarantined rows again; DROP=<Monday> REASON=<code>
+requeue: $(ORCHESTRATOR) ## Judge quarantined rows again; DROP=<Monday> REASON=<code> ROWS=<mended file>
 	@if [ -z "$(DROP)" ]; then echo "Which drop? make requeue DROP=<Monday>" >&2; exit 2; fi
-	@$(LAPTOP) requeue --drop "$(DROP)" $(if $(REASON),--reason "$(REASON)")
+	@$(LAPTOP) requeue --drop "$(DROP)" $(if $(REASON),--reason "$(REASON)") $(if $(ROWS),--rows "$(ROWS)")
 
 .PHONY: retrain
 retrain: $(ORCHESTRATOR) ## Train a model, compare it and put it in service if it is better; FORCE=1 without new products

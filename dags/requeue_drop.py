@@ -1,12 +1,13 @@
 """
 ### Requeue drop
 
-Judges the quarantined rows of a published **drop** again, after the suite was relaxed or the vocabulary changed,
-without reading the drop's files: from the candidates that its last ingest left. Rows that pass now are published.
+Judges the quarantined rows of a published **drop** again, after rows were mended by hand, the suite was relaxed or
+the vocabulary changed, without reading the drop again: from the candidates that its last publishing left. Rows that
+pass now are published.
 
 | | |
 |---|---|
-| **Starts** | by hand, with *Drop* and, if only some rows are meant, *Reason* |
+| **Starts** | by hand, with *Drop*; with *Rows* if some were mended, with *Reason* if only some are meant |
 | **Waits** | while another run works on the same drop |
 | **Emits** | `product_catalog`, partitioned by drop; counts of rows and of products added, removed, changed |
 | **Safe to clear?** | Yes, any task: a drop's rows are replaced, never added twice |
@@ -47,7 +48,14 @@ from lookbook_airflow.runs import keep_drop, take_drop
             type=["null", "string"],
             pattern=r"^[a-z_]+$",
             title="Reason",
-            description="Only rows quarantined for this reason code; empty: every quarantined row",
+            description="Only rows quarantined for this reason code, and mended ones; empty: every quarantined row",
+        ),
+        "rows": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^s3://[a-z0-9.-]+/mended/\d{4}-\d{2}-\d{2}/[A-Za-z0-9_][A-Za-z0-9._-]*\.csv$",
+            title="Rows",
+            description="Rows mended by hand: s3://<bucket>/mended/<drop>/<name>.csv (docs/runbooks/requeue_drop.md)",
         ),
         "max_rejected_share": max_rejected_share(),
     },
@@ -56,13 +64,13 @@ def requeue_drop():
     # Its retries span 25 minutes: time for another run of the drop to end.
     @traced_task(pool=Pool.READ, retries=6)
     def requeue(params: dict, run_id: str) -> dict:
-        """Take the drop and the candidates of its last ingest, in the words of today's vocabulary."""
+        """Take the drop and the candidates of its last publishing, with mended rows, in today's vocabulary."""
         from airflow.sdk import get_current_context
 
         from lookbook.catalog import requeueing
 
         drop_id = take_drop(get_current_context())
-        return requeueing.requeue(drop_id, run_id, params["reason"]).reference()
+        return requeueing.requeue(drop_id, run_id, params["reason"], params["rows"]).reference()
 
     @traced_task(pool=Pool.READ, execution_timeout=timedelta(hours=1))
     def validate(requeued: dict, params: dict, ti: Any = None) -> dict:

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -62,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--force", action="store_true", help="even if the catalogue holds it unchanged")
     requeue = add("requeue", commands.requeue, "Judge a drop's quarantined rows again")
     requeue.add_argument("--drop", required=True, help="the drop's Monday, e.g. 2026-11-16")
-    requeue.add_argument("--reason", help="only rows quarantined for this reason code")
+    requeue.add_argument("--reason", help="only rows quarantined for this reason code, and mended ones")
+    requeue.add_argument("--rows", type=Path, help="CSV file of rows that were mended")
     add("retrain", commands.retrain, "Retrain the attribute model").add_argument(
         "--force", action="store_true", help="even if few new products came"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -28,6 +28,7 @@ class DagRun:
     run_id: str
     state: str
     partition_key: str | None
+    conf: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def finished(self) -> bool:
@@ -196,7 +197,7 @@ def _tasks_path(run: DagRun) -> str:
 
 
 def _dag_run(entry: dict[str, Any]) -> DagRun:
-    return DagRun(entry["dag_id"], entry["dag_run_id"], entry["state"], entry["partition_key"])
+    return DagRun(entry["dag_id"], entry["dag_run_id"], entry["state"], entry["partition_key"], entry.get("conf") or {})
 
 
 def _task_instance(entry: dict[str, Any]) -> TaskInstance:

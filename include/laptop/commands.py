@@ -98,7 +98,7 @@ def ingest(session: Session, options: argparse.Namespace) -> None:
 def requeue(session: Session, options: argparse.Namespace) -> None:
     """Judge a drop's quarantined rows again."""
     with _driver(session) as steps:
-        steps.requeue(options.drop, options.reason)
+        steps.requeue(options.drop, options.reason, options.rows)
 
 
 def retrain(session: Session, options: argparse.Namespace) -> None:

@@ -87,9 +87,11 @@ class Driver:
             self._say(f"Skipped: {decision['reason']}")
         return run
 
-    def requeue(self, drop_id: str, reason: str | None) -> DagRun:
-        """Run ``requeue_drop``: judge a drop's quarantined rows again, all or those of one reason code."""
-        return self._follow(REQUEUE, None, {"drop": _monday(drop_id), "reason": reason})
+    def requeue(self, drop_id: str, reason: str | None, rows: Path | None) -> DagRun:
+        """Run ``requeue_drop``: judge a drop's quarantined rows again, all or those of one reason code, or mended."""
+        monday = _monday(drop_id)
+        rows_uri = self._upload_mended(rows, monday) if rows else None
+        return self._follow(REQUEUE, None, {"drop": monday, "reason": reason, "rows": rows_uri})
 
     def retrain(self, *, force: bool) -> DagRun:
         """Run ``retrain_attribute_model``; with ``force`` even if few new products came."""
@@ -100,8 +102,11 @@ class Driver:
         return self._follow(DESCRIBE, drop_id, {})
 
     def _follow(self, dag_id: str, partition_key: str | None, conf: dict[str, Any]) -> DagRun:
-        # Runs for other partitions, a backfill's among them, are none of this command's business.
-        for open_run in (run for run in self._api.open_runs(dag_id) if run.partition_key == partition_key):
+        # Runs for other drops, a backfill's among them, are none of this command's business.
+        same = (partition_key, conf.get("drop"))
+        for open_run in (
+            run for run in self._api.open_runs(dag_id) if (run.partition_key, run.conf.get("drop")) == same
+        ):
             self._say(f"{dag_id}: an earlier run was left open ({open_run.run_id}); marking it failed")
             self._api.fail_run(open_run)
         self._api.set_paused(dag_id, False)
@@ -157,6 +162,17 @@ class Driver:
         except PermanentError as error:
             raise LaptopError(str(error)) from error
         self._say(f"Uploaded {uploaded.rows} rows, {uploaded.files} files of {directory} to {uploaded.uri}")
+
+    def _upload_mended(self, rows: Path, drop_id: str) -> str:
+        from lookbook.catalog import mending
+        from lookbook.errors import PermanentError
+
+        try:
+            stored = mending.upload(drop_id, rows.read_bytes(), str(rows))
+        except (PermanentError, OSError) as error:
+            raise LaptopError(str(error)) from error
+        self._say(f"Uploaded the mended rows of {rows} to {stored.uri}")
+        return stored.uri
 
     def _training_log(self) -> TrainingLog:
         from lookbook.aws import client

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,11 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from lookbook import storage
-from lookbook.catalog import ingests, publishing, requeueing, tables
+from lookbook.catalog import __main__ as command
+from lookbook.catalog import ingests, mending, publishing, requeueing, tables
 from lookbook.catalog.publishing import PRODUCTS, QUARANTINE, Published
 from lookbook.catalog.requeueing import Requeued
 from lookbook.catalog.schemas import CANDIDATES
+from lookbook.drops.lines import COLUMNS
 from lookbook.errors import PermanentError
+from lookbook.lineage.records import Dataset, TaskKey, recording
 
 StoreDrop = Callable[..., Any]  # the fixture of conftest.py
 
@@ -127,3 +131,119 @@ def test_a_drop_without_quarantine_is_refused(store_drop: StoreDrop) -> None:
 def test_a_drop_that_was_never_published_is_refused(store_drop: StoreDrop) -> None:
     with pytest.raises(PermanentError, match=f"holds no drop {DROP}: there is nothing to requeue"):
         requeueing.requeue(DROP, "run")
+
+
+LINE = "9,Men,Apparel,Topwear,Shirts,Blue,Fall,2026,Casual,Orlavane Men Blue Shirt"
+
+
+@pytest.fixture
+def mended_uri(published: Published) -> str:
+    """A file that mends line 3, which is in quarantine for its name; the drop it is of holds no pictures."""
+    manifest = {"drop_id": DROP, "drop_uri": f"s3://lookbook/drops/{DROP}/", "fingerprint": "f1", "files": {}}
+    storage.write_json(f"s3://lookbook/staging/{DROP}/f1/manifest.json", manifest)
+    return mending.upload(DROP, f"line_number,{','.join(COLUMNS)}\n3,{LINE}\n".encode(), "mended.csv").uri
+
+
+def test_mended_rows_are_published_and_nothing_is_lost(mended_uri: str) -> None:
+    again = publish(requeueing.requeue(DROP, "run", rows_uri=mended_uri), rejected=[VERDICTS[1]])
+    assert again.rows == again.published + again.quarantined == 4
+    assert (ids(PRODUCTS), ids(QUARANTINE)) == (["1", "4", "9"], ["3"])
+    [product] = tables.read(PRODUCTS, tables.equals("product_id", "9")).to_pylist()
+    assert (product["raw_line"], product["mending"]["line"]) == ("2,Men", LINE)
+
+
+def test_a_row_that_was_mended_in_vain_keeps_its_line_and_its_mended_text(mended_uri: str) -> None:
+    still_bad = {"position": 1, "reasons": ["picture_missing"], "detail": "no picture"}
+    publish(requeueing.requeue(DROP, "run", rows_uri=mended_uri), rejected=[still_bad, VERDICTS[1]])
+    [row] = tables.read(QUARANTINE, tables.equals("product_id", "9")).to_pylist()
+    assert (row["reasons"], row["raw_line"], row["mending"]["line"]) == (["picture_missing"], "2,Men", LINE)
+
+
+def test_a_second_requeue_keeps_what_was_mended(mended_uri: str) -> None:
+    publish(requeueing.requeue(DROP, "run 1", rows_uri=mended_uri), rejected=[VERDICTS[1]])
+    again = requeueing.requeue(DROP, "run 2", "picture_missing")
+    assert (again.requeued, again.mended) == (1, 0)
+    publish(again, rejected=[])
+    assert (ids(PRODUCTS), ids(QUARANTINE)) == (["1", "3", "4", "9"], [])
+
+
+def test_with_a_reason_mended_rows_are_judged_and_rows_of_other_reasons_stay(mended_uri: str) -> None:
+    requeued = requeueing.requeue(DROP, "run", "picture_missing", mended_uri)
+    assert (requeued.requeued, requeued.mended) == (2, 1)
+    still_bad = {"position": 2, "reasons": ["picture_missing"], "detail": "no picture"}
+    publish(requeued, rejected=[still_bad])
+    assert (ids(PRODUCTS), ids(QUARANTINE)) == (["1", "4", "9"], ["3"])
+
+
+def test_what_a_requeue_was_made_from_is_lineage(mended_uri: str) -> None:
+    with recording(TaskKey("requeue_drop", "run", "requeue", drop_id=DROP)) as record:
+        requeueing.requeue(DROP, "run", rows_uri=mended_uri)
+    stored = storage.find(mended_uri)
+    assert stored and Dataset("object", mended_uri, stored.etag) in record.inputs
+    assert Dataset("prefix", f"s3://lookbook/drops/{DROP}/", "f1") in record.inputs
+    assert record.counts == {"rows": 4, "requeued": 2, "mended": 1}
+
+
+def test_a_run_that_is_cleared_after_it_published_finds_what_it_made(mended_uri: str) -> None:
+    with recording(TaskKey("requeue_drop", "run", "requeue", drop_id=DROP)) as first:
+        requeued = requeueing.requeue(DROP, "run", rows_uri=mended_uri)
+        done = publish(requeued, rejected=[])
+    with recording(TaskKey("requeue_drop", "run", "requeue", drop_id=DROP)) as second:
+        assert requeueing.requeue(DROP, "run", rows_uri=mended_uri) == requeued
+        assert publish(requeued, rejected=[]) == done
+    assert second.counts == first.counts
+
+
+def test_a_difference_tells_what_was_mended_anew(mended_uri: str) -> None:
+    publish(requeueing.requeue(DROP, "run 1", rows_uri=mended_uri), rejected=[VERDICTS[1]])
+    better = f"line_number,{','.join(COLUMNS)}\n3,{LINE} in Cotton\n"
+    uri = mending.upload(DROP, better.encode(), "mended.csv").uri
+    requeued = requeueing.requeue(DROP, "run 2", rows_uri=uri)
+    done = publish(requeued, rejected=[])
+    difference = ingests.record_difference(done, f"{requeued.uri.rpartition('/')[0]}/validation.json")
+    listed = storage.read_json(difference.uri)
+    assert (listed["added"], listed["changed"], listed["removed"]) == (["3"], ["9"], [])
+
+
+def test_an_ingest_of_the_same_drop_is_skipped_and_by_force_undoes_the_mending(
+    mended_uri: str, store_drop: StoreDrop
+) -> None:
+    publish(requeueing.requeue(DROP, "run", rows_uri=mended_uri), rejected=[VERDICTS[1]])
+    assert not ingests.decide(DROP, "f1", force=False).passed
+    drop = store_drop(DROP, ["1", "2", "3", "4"], verdicts=VERDICTS)
+    publishing.publish(publishing.stage(drop.candidates_uri, drop.validation_uri))
+    assert (ids(PRODUCTS), ids(QUARANTINE)) == (["1", "4"], ["2", "3"])
+
+
+def test_the_command_gives_rows_out_and_takes_them_in(
+    mended_uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["quarantine", DROP]) == 0
+    given_out = capsys.readouterr().out
+    assert [row.split(",")[0] for row in given_out.splitlines()] == ["line_number", "3", "4"]
+    (tmp_path / "mended.csv").write_text(given_out.replace("4,3,Men", "4,3,Women"))
+    assert command.main(["mended", DROP, str(tmp_path / "mended.csv")]) == 0
+    assert requeueing.requeue(DROP, "run", rows_uri=capsys.readouterr().out.strip()).mended == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["quarantine", "2026-11-09"], "The catalogue holds no drop 2026-11-09"),
+        (["mended", DROP, "/nowhere.csv"], "/nowhere.csv"),
+        (["mended", "today", "README.md"], "README.md has not the columns"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    aws_server: str, arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(arguments) == 1
+    output = capsys.readouterr()
+    assert (output.out, problem in output.err) == ("", True)
+
+
+def test_a_drop_without_quarantine_has_nothing_to_give_out(store_drop: StoreDrop) -> None:
+    drop = store_drop(DROP, ["1"])
+    publishing.publish(publishing.stage(drop.candidates_uri, drop.validation_uri))
+    with pytest.raises(PermanentError, match=f"Every row of drop {DROP} is published"):
+        requeueing.quarantined(DROP)

@@ -20,8 +20,8 @@ from lookbook.lineage import records
 
 log = logging.getLogger(__name__)
 
-# What a product is made from: its line, its picture, its JSON.
-_SOURCES = ("raw_line", "picture_sha256", "styles_json_sha256")
+# What a product is made from: its line, as it was read or mended, its picture, its JSON.
+_SOURCES = ("raw_line", "mending", "picture_sha256", "styles_json_sha256")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Ingest:
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the files that were read; a requeue keeps that of the ingest it mends."""
-        return self.candidates_uri.split("/")[-2].partition("-")[0]
+        return fingerprint_of(self.candidates_uri)
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ def last(drop_id: str) -> Ingest | None:
     return Ingest(drop_id, run_id, candidates_uri, validation_uri, str(products.snapshot_id))
 
 
+def fingerprint_of(candidates_uri: str) -> str:
+    """Return the fingerprint of the files that candidates were read from."""
+    return candidates_uri.split("/")[-2].partition("-")[0]
+
+
 def decide(drop_id: str, fingerprint: str, *, force: bool) -> Decision:
     """Decide whether a drop with this fingerprint is to be ingested: not if the catalogue holds the very same files."""
     known = last(drop_id)
@@ -101,7 +106,7 @@ def record_difference(published: Published, validation_uri: str) -> Difference:
     """Write which products this run's publishing added, removed and changed to ``difference.json``.
 
     It is told from the snapshots, so a second call says the same. A run that found everything published already
-    changed nothing. A product is changed when its line, its picture or its JSON is another.
+    changed nothing. A product is changed when its line, what that was mended to, its picture or its JSON is another.
 
     Args:
         published: what was published.
@@ -127,7 +132,7 @@ def _latest(table: Table, drop_id: str) -> Snapshot | None:
     return next((one for one in history if summary_property(one, publishing.DROP) == drop_id), None)
 
 
-def _sources(drop_id: str, snapshot: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+def _sources(drop_id: str, snapshot: str) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
     """Return every product's sources before and after the publishing that made ``snapshot``."""
     table, task = tables.load(PRODUCTS), records.current_task()
     history = iter(ancestors_of(table.snapshot_by_id(int(snapshot)), table.metadata))
@@ -152,7 +157,7 @@ def _before(history: Iterator[Snapshot], drop_id: str, content: str | None) -> S
     )
 
 
-def _rows(drop_id: str, snapshot: str) -> dict[str, tuple[str, ...]]:
+def _rows(drop_id: str, snapshot: str) -> dict[str, tuple[Any, ...]]:
     rows = tables.read(PRODUCTS, tables.equals("drop_id", drop_id), ("product_id", *_SOURCES), snapshot)
     columns = [rows[name].to_pylist() for name in _SOURCES]
     return dict(zip(rows["product_id"].to_pylist(), zip(*columns, strict=True), strict=True))

@@ -22,6 +22,8 @@ from lookbook.vqa import datasets
 
 Row = Mapping[str, Any]
 
+_INGESTING = ("read", "requeue", "validate", "publish")  # tasks of ingest_drop and requeue_drop that make a product
+
 
 def chain(product_id: str) -> Chain:
     """Follow a product's newest description back to its picture, its row, its prompt and its model.
@@ -229,14 +231,14 @@ def _product(row: Row, runs: _Runs) -> Link:
         return Link("product", row["product_id"], snapshot, problem="catalog.products no longer has this version of it")
     product = found[0]
     publishing = runs.makers("table", lambda output: output["name"] == "catalog.products", runs.began(row))
-    ingest = [task for maker in publishing for task in runs.tasks_of(vars(maker), "read", "validate", "publish")]
+    ingest = [task for maker in publishing for task in runs.tasks_of(vars(maker), *_INGESTING)]
     return Link(
         kind="product",
         name=f"catalog.products {row['product_id']} of drop {drop_id}",
         version=snapshot,
         details=_stated(name=product["display_name"]),
         tasks=tuple(ingest),
-        sources=(_line(product), _styles_json(product), _picture(product, row)),
+        sources=(_line(product), *_mended_row(product), _styles_json(product), _picture(product, row)),
     )
 
 
@@ -258,6 +260,22 @@ def _line(product: Row) -> Link:
         version=stored.etag if stored else None,
         details={"line": product["raw_line"]},
         problem=None if stored else f"{uri} is gone",
+    )
+
+
+def _mended_row(product: Row) -> tuple[Link, ...]:
+    """Return what somebody made of the line by hand, if anybody did."""
+    mending = product["mending"]
+    if mending is None:
+        return ()
+    return (
+        Link(
+            kind="mended row",
+            name=f"{mending['uri']} line_number {product['line_number']}",
+            version=f"sha256 {mending['sha256']}",
+            details={"line": mending["line"], "mended": ", ".join(mending["fields"])},
+            problem=_changed(mending["uri"], mending["sha256"]),
+        ),
     )
 
 
