@@ -46,12 +46,17 @@ def training_container(untrained: Path, tmp_path: Path) -> Callable[..., Contain
     """Make the container of a short training job; keyword arguments are its hyperparameters."""
 
     def make(name: str = "job", base: Path = untrained, **values: str) -> Container:
-        container = Container(tmp_path / name)
-        data = container.base / "input" / "data"
-        write_side(data / "train", garments=16, seed=1)
-        write_side(data / "validation", garments=6, seed=2)
-        shutil.copytree(base, data / "base")
-        write_hyperparameters(container.base, **({"epochs": "2", "batch_size": "8"} | values))
-        return container
+        return make_container(tmp_path / name, base, **values)
 
     return make
+
+
+def make_container(directory: Path, base: Path, **values: str) -> Container:
+    """Make in ``directory`` the container of a training job of two epochs of four steps; ``values`` replace those."""
+    container = Container(directory)
+    data = container.base / "input" / "data"
+    write_side(data / "train", garments=16, seed=1)
+    write_side(data / "validation", garments=6, seed=2)
+    shutil.copytree(base, data / "base")
+    write_hyperparameters(container.base, **({"epochs": "2", "batch_size": "8"} | values))
+    return container

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
 
-from lookbook_image.container import FAILURE_REASON_LIMIT, Container, stop_on_sigterm
-from lookbook_image.errors import JobError, StoppedError
+from lookbook_image.container import FAILURE_REASON_LIMIT, Container
+from lookbook_image.errors import JobError
 
 
 def test_the_base_directory_is_sagemakers_unless_the_environment_says_otherwise(
@@ -56,11 +55,11 @@ def test_a_failure_reason_is_cut_to_what_sagemaker_keeps(tmp_path: Path) -> None
     assert (tmp_path / "output" / "failure").read_text() == "x" * FAILURE_REASON_LIMIT
 
 
-def test_sigterm_becomes_an_error_that_says_how_to_go_on() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        stop_on_sigterm()
-        with pytest.raises(StoppedError, match="same checkpoint location"):
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def test_clearing_the_model_empties_its_directory_which_may_be_a_mount(tmp_path: Path) -> None:
+    container = Container(tmp_path)
+    container.clear_model()
+    (container.model / "merged").mkdir(parents=True)
+    (container.model / "merged" / "half").write_text("of it")
+    (container.model / "report.json").write_text("{}")
+    container.clear_model()
+    assert list(container.model.iterdir()) == []

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -21,7 +22,9 @@ from random import Random
 import httpx
 import pytest
 from conftest import BASE, PROJECT
-from garments import QUESTIONS, draw, write_hyperparameters, write_side
+from garments import QUESTIONS, draw, row, write_hyperparameters, write_pairs, write_pictures, write_side
+
+from lookbook_image import checkpoints
 
 TIMEOUT = 120
 
@@ -171,7 +174,7 @@ def test_sigterm_ends_the_endpoint_in_order(endpoint: Endpoint) -> None:
 def test_a_failed_job_leaves_its_reason(tmp_path: Path) -> None:
     job = run("train", tmp_path)
     assert job.returncode == 1
-    assert "input channel 'train'" in (tmp_path / "output" / "failure").read_text()
+    assert "input channel 'base'" in (tmp_path / "output" / "failure").read_text()
     assert "Traceback" not in job.stderr
 
 
@@ -188,22 +191,81 @@ def test_an_endpoint_without_a_model_says_so(tmp_path: Path) -> None:
     assert "config.json: not there" in job.stderr
 
 
-def test_a_job_that_is_stopped_says_so_and_can_go_on(tmp_path: Path) -> None:
+def write_job(base: Path, **hyperparameters: str) -> None:
+    """Write the channels and hyperparameters of a small training job."""
     for side, seed in (("train", 1), ("validation", 2)):
-        write_side(tmp_path / "input" / "data" / side, garments=16, seed=seed)
-    shutil.copytree(BASE, tmp_path / "input" / "data" / "base")
-    write_hyperparameters(tmp_path, epochs="1000", batch_size="8")
-    with subprocess.Popen(command("train"), env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as job:
+        write_side(base / "input" / "data" / side, garments=16, seed=seed)
+    shutil.copytree(BASE, base / "input" / "data" / "base")
+    write_hyperparameters(base, **hyperparameters)
+
+
+def stopped_at(base: Path, line_start: str) -> int:
+    """Train until the log has a line that begins so, send SIGTERM and return the exit code."""
+    with subprocess.Popen(command("train"), env=environment(base), stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout is not None
         for line in job.stdout:
-            if line.startswith("epoch=2 validation_loss"):
+            if line.startswith(line_start):
                 job.send_signal(signal.SIGTERM)
                 break
         job.stdout.read()
-        assert job.wait(TIMEOUT) == 128 + signal.SIGTERM
+        return job.wait(TIMEOUT)
+
+
+def test_a_job_that_is_stopped_says_so_and_can_go_on(tmp_path: Path) -> None:
+    write_job(tmp_path)
+    write_hyperparameters(tmp_path, epochs="1000", patience="0", batch_size="8")
+    assert stopped_at(tmp_path, "epoch=2 validation_loss") == 128 + signal.SIGTERM
     assert "stopped by SIGTERM" in (tmp_path / "output" / "failure").read_text()
     assert not (tmp_path / "model").exists()
-    assert (tmp_path / "checkpoints" / "last.pt").exists()
+    assert stopped_at(tmp_path, "going on after step") == 128 + signal.SIGTERM
+
+
+def test_a_job_that_is_stopped_before_its_first_step_ends_at_once(tmp_path: Path) -> None:
+    write_job(tmp_path, epochs="1000")
+    assert stopped_at(tmp_path, "encoding") == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM" in (tmp_path / "output" / "failure").read_text()
+
+
+def test_a_disk_that_gets_full_is_the_reason_for_failing(tmp_path: Path) -> None:
+    write_job(tmp_path, epochs="1")
+    limit = 2**20  # bytes a file; the merged model takes nine of them
+    job = subprocess.run(
+        command("train"),
+        env=environment(tmp_path),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert job.returncode == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert "the disk is full" in reason and "VolumeSizeInGB" in reason
+    assert "Traceback" not in job.stderr
+    assert list((tmp_path / "model").iterdir()) == []
+    assert (tmp_path / "checkpoints" / checkpoints.FILE).exists()
+
+
+def test_a_full_disk_under_checkpoints_is_the_reason_for_failing(tmp_path: Path) -> None:
+    write_job(tmp_path, epochs="1")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / checkpoints.PARTIAL).symlink_to("/dev/full")
+    job = run("train", tmp_path)
+    assert job.returncode == 1
+    assert "the disk is full: [Errno 28]" in (tmp_path / "output" / "failure").read_text()
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_undecodable_picture_is_the_reason_for_failing(tmp_path: Path) -> None:
+    write_job(tmp_path, epochs="1")
+    side = tmp_path / "input" / "data" / "train"
+    write_pairs(side, [row("1", "cut.jpg", "baseColour", "Red"), row("2", "cut.jpg", "baseColour", "Blue")])
+    whole = draw("Red", "Sleeveless", Random(0))
+    write_pictures(side, {"cut.jpg": whole[: len(whole) // 2]})
+    job = run("train", tmp_path)
+    assert job.returncode == 1
+    reason = (tmp_path / "output" / "failure").read_text()
+    assert "picture cut.jpg: not a readable picture" in reason and "Build the data set without it" in reason
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "now"]])

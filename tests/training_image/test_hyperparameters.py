@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lookbook_image.errors import JobError
-from lookbook_image.hyperparameters import BOUNDS, Hyperparameters, parse
+from lookbook_image.hyperparameters import BOUNDS, CHOICES, KNOWN, TEXTS, Hyperparameters, parse
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -33,6 +33,36 @@ def test_a_value_out_of_bounds_or_of_another_kind_is_refused(name: str, value: s
         parse({name: value})
 
 
-def test_every_hyperparameter_has_bounds_that_hold_its_default() -> None:
+def test_words_stand_for_what_they_say() -> None:
+    values = parse({"precision": "bf16", "quantization": "4bit", "deterministic": "true", "dataset_id": "0123abcd"})
+    assert (values.precision, values.quantization, values.dataset_id) == ("bf16", "4bit", "0123abcd")
+    assert values.deterministic is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("precision", "fp16"), ("quantization", "2bit"), ("deterministic", "1"), ("deterministic", "")]
+)
+def test_another_word_is_refused_with_those_there_are(name: str, value: str) -> None:
+    with pytest.raises(JobError, match=f"hyperparameter {name}='{value}': expected one of {', '.join(CHOICES[name])}"):
+        parse({name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("dataset_id", "../x"), ("dataset_id", ""), ("data_license", "a\nb")])
+def test_text_of_another_form_is_refused(name: str, value: str) -> None:
+    with pytest.raises(JobError, match=f"hyperparameter {name}=.*: expected text that matches"):
+        parse({name: value})
+
+
+def test_every_hyperparameter_is_a_number_a_choice_or_text() -> None:
+    assert sorted(KNOWN) == sorted([*BOUNDS, *CHOICES, *TEXTS])
+
+
+def test_how_to_run_is_no_part_of_what_the_model_depends_on() -> None:
+    here, there = Hyperparameters(), Hyperparameters(checkpoint_minutes=1, cache_memory_mb=0, cache_disk_mb=1)
+    assert here.identity() == there.identity()
+    assert here.identity() != Hyperparameters(seed=1).identity()
+
+
+def test_every_number_has_bounds_that_hold_its_default() -> None:
     for name, (_, low, high) in BOUNDS.items():
         assert low <= getattr(Hyperparameters(), name) <= high

@@ -90,3 +90,48 @@ def test_a_damaged_tar_is_named(tmp_path: Path) -> None:
     (tmp_path / "pictures-00000.tar").write_bytes(b"x" * 2000)
     with pytest.raises(JobError, match=r"pictures-00000\.tar: not an uncompressed tar file"):
         list(pairs.open_pictures(side, at_least=64))
+
+
+def test_pictures_that_are_there_and_look_like_pictures_pass(tmp_path: Path) -> None:
+    pairs.check_pictures(pairs.read(two_products(tmp_path)))
+
+
+def test_a_vanished_picture_is_seen_by_name_alone(tmp_path: Path) -> None:
+    side = pairs.read(two_products(tmp_path))
+    (tmp_path / "pictures-00001.tar").unlink()
+    with pytest.raises(JobError, match=r"1 of 2 pictures aren't in pictures-\*\.tar, the first is shared\.jpg"):
+        pairs.check_pictures(side)
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", b"<html></html>"])
+def test_what_does_not_begin_as_a_picture_is_seen_by_its_header(tmp_path: Path, data: bytes) -> None:
+    write_pairs(tmp_path, [row("1", "bad.jpg", "baseColour", "Red")])
+    write_pictures(tmp_path, {"bad.jpg": data})
+    with pytest.raises(JobError, match=r"picture bad\.jpg: not a readable picture.*Build the data set without it"):
+        pairs.check_pictures(pairs.read(tmp_path))
+
+
+def test_pictures_that_no_pair_names_are_nobodys_trouble(tmp_path: Path) -> None:
+    write_pairs(tmp_path, [row("1", "good.jpg", "baseColour", "Red")])
+    write_pictures(tmp_path, {"good.jpg": JPEG, "other.jpg": b"no picture"})
+    pairs.check_pictures(pairs.read(tmp_path))
+
+
+def test_a_side_with_one_answer_for_each_attribute_teaches_nothing(tmp_path: Path) -> None:
+    rows = [row(str(n), "a.jpg", "baseColour", "Red") for n in range(3)]
+    write_pairs(tmp_path, [*rows, row("4", "a.jpg", "Sleeve Length", "Sleeveless")])
+    with pytest.raises(JobError, match=r"one answer only \(Sleeve Length: Sleeveless, baseColour: Red\)"):
+        pairs.check_answers(pairs.read(tmp_path))
+
+
+def test_an_attribute_with_one_answer_is_reported_beside_others(tmp_path: Path) -> None:
+    rows = [row(str(n), "a.jpg", "baseColour", colour) for n, colour in enumerate(("Red", "Blue"))]
+    write_pairs(tmp_path, [*rows, row("4", "a.jpg", "Sleeve Length", "Sleeveless")])
+    assert pairs.check_answers(pairs.read(tmp_path)) == {"Sleeve Length": "Sleeve Length: Sleeveless"}
+
+
+def test_the_fingerprint_is_the_pairs_alone(tmp_path: Path) -> None:
+    one, same, other = (
+        pairs.read(write_side(tmp_path / name, garments=4, seed=seed)) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert pairs.fingerprint(one) == pairs.fingerprint(same) != pairs.fingerprint(other)

@@ -7,8 +7,9 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from lookbook_image.container import Container, stop_on_sigterm
-from lookbook_image.errors import JobError, StoppedError
+from lookbook_image import failures, stopping
+from lookbook_image.container import Container
+from lookbook_image.errors import StoppedError
 
 USAGE = "usage: python -m lookbook_image train|evaluate|serve"
 LIBRARY_SETTINGS = {
@@ -37,28 +38,27 @@ def main(arguments: list[str]) -> int:
 
 def _fail(container: Container, error: Exception) -> int:
     """Leave the reason in ``output/failure`` and in the log; anything unforeseen also with its traceback."""
-    if not isinstance(error, JobError):
+    if not failures.is_foreseen(error):
         traceback.print_exception(error)
-    reason = str(error) if isinstance(error, JobError) else _unforeseen(error)
+    reason = failures.reason(error)
     sys.stderr.write(f"failed: {reason}\n")
-    container.write_failure(reason)
+    try:
+        container.write_failure(reason)
+    except OSError as full:
+        sys.stderr.write(f"the reason can't be written to {container.failure}: {full}\n")
     return EXIT_STOPPED if isinstance(error, StoppedError) else EXIT_FAILED
-
-
-def _unforeseen(error: Exception) -> str:
-    return f"{type(error).__name__}: {error} (unforeseen; the job's log has the traceback)"
 
 
 # Each imports what it needs when it is called: torch and transformers take seconds, peft only training needs.
 def _train(container: Container) -> None:
-    stop_on_sigterm()
+    stopping.listen()
     from lookbook_image import training
 
     training.run(container)
 
 
 def _evaluate(container: Container) -> None:
-    stop_on_sigterm()
+    stopping.listen()
     from lookbook_image import evaluation
 
     evaluation.run(container)

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
-from lookbook_image.errors import JobError, StoppedError
+from lookbook_image.errors import JobError
 
 FAILURE_REASON_LIMIT = 1024
 """Characters of ``output/failure`` that SageMaker keeps as FailureReason."""
@@ -90,19 +88,12 @@ class Container:
         data = self.base / "input" / "data"
         return sorted(path.name for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
 
+    def clear_model(self) -> None:
+        """Empty the model directory: half a model must never become an artefact. The directory may be a mount."""
+        for path in self.model.iterdir() if self.model.is_dir() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def write_failure(self, reason: str) -> None:
         """Leave ``reason`` where SageMaker looks for a failed job's reason."""
         self.failure.parent.mkdir(parents=True, exist_ok=True)
         self.failure.write_text(reason[:FAILURE_REASON_LIMIT])
-
-
-def stop_on_sigterm() -> None:
-    """Turn SIGTERM, by which SageMaker stops a job, into a StoppedError in the main thread."""
-    signal.signal(signal.SIGTERM, _raise_stopped)
-
-
-def _raise_stopped(signum: int, frame: FrameType | None) -> NoReturn:
-    raise StoppedError(
-        "stopped by SIGTERM before the job had finished (StopTrainingJob, a spot interruption or the time limit). "
-        "Start it again with the same checkpoint location: it goes on after the last whole epoch."
-    )

@@ -8,13 +8,15 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor
 
+from lookbook_image import families
 from lookbook_image.errors import JobError
 from lookbook_image.families.base import Family
+from lookbook_image.families.weights import Weights
 from lookbook_image.hyperparameters import Hyperparameters
 
 
 def add(family: Family, hyperparameters: Hyperparameters) -> PeftModel:
-    """Put fresh LoRA weights into ``family``'s model, in place, and return the wrapper that owns them.
+    """Put fresh LoRA weights, float32 whatever the model's precision, into ``family``'s model and return its wrapper.
 
     Raises:
         JobError: no module of the model matches the family's targets.
@@ -37,8 +39,8 @@ def weights(adapted: PeftModel) -> list[Tensor]:
 
 
 def state(adapted: PeftModel) -> dict[str, Tensor]:
-    """Return the LoRA weights by name, for a checkpoint."""
-    return get_peft_model_state_dict(adapted)
+    """Return a copy of the LoRA weights by name, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in get_peft_model_state_dict(adapted).items()}
 
 
 def restore(adapted: PeftModel, saved: dict[str, Tensor]) -> None:
@@ -46,13 +48,15 @@ def restore(adapted: PeftModel, saved: dict[str, Tensor]) -> None:
     set_peft_model_state_dict(adapted, saved)
 
 
-def save(adapted: PeftModel, family: Family, directory: Path) -> None:
-    """Write ``directory/adapter`` (LoRA only) and ``directory/merged`` (a whole model; loads with from_pretrained).
+def merge(base: Path, adapter: Path, directory: Path) -> None:
+    """Write to ``directory`` a whole model that loads with from_pretrained: ``base`` with ``adapter`` merged in.
 
-    The merge is done in float32 whatever the training precision was: in less, small LoRA updates round away.
+    The base is loaded anew in float32, whatever it was trained in: an update that is merged into quantised or 16-bit
+    weights is rounded away with them.
     """
-    adapted.save_pretrained(str(directory / "adapter"))
-    merged = adapted.to(torch.float32).merge_and_unload()
+    device = torch.device("cpu")
+    family = families.load(base, device, Weights(torch.float32))
+    merged = PeftModel.from_pretrained(family.model, str(adapter)).merge_and_unload(safe_merge=True)
     merged.config.dtype = torch.float32
-    merged.save_pretrained(directory / "merged")
-    family.processor.save_pretrained(directory / "merged")
+    merged.save_pretrained(directory)
+    family.processor.save_pretrained(directory)

@@ -6,10 +6,14 @@ A side is a directory with ``pairs.parquet`` (strings: product_id, picture, attr
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +22,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from lookbook_image.errors import BadPictureError, JobError
-from lookbook_image.pictures import decode
+from lookbook_image.pictures import check_header, decode
 
 COLUMNS = ("product_id", "picture", "attribute", "question", "answer")
 
@@ -81,6 +85,46 @@ def _check_rows(path: Path, table: pa.Table) -> None:
             raise JobError(f"{path}: column {name} has an empty field. Build the data set again.")
 
 
+def fingerprint(side: Side) -> str:
+    """Return a hash of ``side``'s pairs: two sides with the same one train the same model."""
+    rows = zip((side.pictures[i] for i in side.picture_of_pair), side.questions, side.answers, strict=True)
+    return hashlib.sha256(json.dumps(list(rows)).encode()).hexdigest()[:16]
+
+
+def check_answers(side: Side) -> dict[str, str]:
+    """Refuse a side from which nothing can be learnt, and return its attributes that have one answer only.
+
+    Raises:
+        JobError: no attribute has two different answers.
+    """
+    values: dict[str, set[str]] = {}
+    for attribute, given in zip(side.attributes, side.answers, strict=True):
+        values.setdefault(attribute, set()).add(given)
+    constant = {attribute: next(iter(found)) for attribute, found in sorted(values.items()) if len(found) == 1}
+    if len(constant) == len(values):
+        raise JobError(
+            f"{side.directory}: each attribute has one answer only ({', '.join(constant.values())}), so there is "
+            "nothing to tell apart. Train on drops in which an attribute has at least two values."
+        )
+    return constant
+
+
+def check_pictures(side: Side) -> None:
+    """Make sure that each picture of ``side`` is there and looks like one, by names and headers: in seconds.
+
+    Raises:
+        JobError: a picture is missing, empty, of no known format or too large; the message names the first.
+    """
+    wanted = set(side.pictures)
+    for name, file in _members(side.directory):
+        if name in wanted:
+            wanted.remove(name)
+            with _naming(side.directory, name):
+                check_header(file)
+    if missing := [name for name in side.pictures if name in wanted]:
+        raise _missing(side, missing)
+
+
 def open_pictures(side: Side, *, at_least: int) -> Iterator[tuple[int, Image.Image]]:
     """Yield each picture of ``side`` once, with its position in ``side.pictures``, in the order of the tar files.
 
@@ -92,32 +136,37 @@ def open_pictures(side: Side, *, at_least: int) -> Iterator[tuple[int, Image.Ima
         JobError: a picture is missing or unreadable; the message names it.
     """
     wanted = {name: index for index, name in enumerate(side.pictures)}
-    for name, data in _members(side.directory):
+    for name, file in _members(side.directory):
         if name in wanted:
-            yield wanted.pop(name), _decode(side.directory, name, data, at_least)
+            with _naming(side.directory, name):
+                picture = decode(file.read(), at_least=at_least)
+            yield wanted.pop(name), picture
     if wanted:
-        raise JobError(
-            f"{side.directory}: {len(wanted)} of {len(side.pictures)} pictures aren't in pictures-*.tar, "
-            f"the first is {next(iter(wanted))}. Build the data set again."
-        )
+        raise _missing(side, list(wanted))
 
 
-def _members(directory: Path) -> Iterator[tuple[str, bytes]]:
+def _missing(side: Side, names: Sequence[str]) -> JobError:
+    return JobError(
+        f"{side.directory}: {len(names)} of {len(side.pictures)} pictures aren't in pictures-*.tar, "
+        f"the first is {names[0]}. Build the data set again."
+    )
+
+
+def _members(directory: Path) -> Iterator[tuple[str, IO[bytes]]]:
     for path in sorted(directory.glob("pictures-*.tar")):
         try:
             with tarfile.open(path, "r:") as tar:
-                yield from ((member.name, _content(tar, member)) for member in tar if member.isfile())
+                for member in tar:
+                    if file := tar.extractfile(member):  # None for anything but a file
+                        yield member.name, file
         except tarfile.TarError as error:
             raise JobError(f"{path}: not an uncompressed tar file ({error}). Build the data set again.") from error
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    return file.read() if file else b""
-
-
-def _decode(directory: Path, name: str, data: bytes, at_least: int) -> Image.Image:
+@contextmanager
+def _naming(directory: Path, name: str) -> Iterator[None]:
+    """Name the picture in what is said about it."""
     try:
-        return decode(data, at_least=at_least)
+        yield
     except BadPictureError as error:
         raise JobError(f"{directory}: picture {name}: {error}. Build the data set without it.") from error

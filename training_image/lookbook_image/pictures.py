@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -27,12 +30,29 @@ def decode(data: bytes, *, at_least: int | None = None) -> Image.Image:
     Raises:
         BadPictureError: ``data`` isn't a readable picture or has more than MAX_PIXELS.
     """
-    try:
+    with _refusing():
         picture = Image.open(BytesIO(data))
         _check_size(picture)
         if at_least is not None:
             picture.draft("RGB", (at_least, at_least))
         return picture.convert("RGB")
+
+
+def check_header(file: IO[bytes]) -> None:
+    """Refuse what isn't a picture by its first bytes alone; the rest isn't read.
+
+    Raises:
+        BadPictureError: ``file`` doesn't begin as a picture does, or states more than MAX_PIXELS.
+    """
+    with _refusing():
+        _check_size(Image.open(file))
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what Pillow raises into a BadPictureError."""
+    try:
+        yield
     except Image.DecompressionBombError as error:
         raise BadPictureError(f"more than {MAX_PIXELS} pixels", too_large=True) from error
     except UnidentifiedImageError as error:  # its own message names only a Python object

@@ -23,6 +23,26 @@ def _text(name: str, value: float) -> str:
     return f"{value:.1f}" if name.endswith("per_second") else f"{value:.4f}"
 
 
+EVERY_S = 15.0
+"""Seconds between two lines of work that isn't counted in steps."""
+
+
+class Pace:
+    """Says now and then how much of ``total`` is done, of work that is short for a small data set."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self._started = self._said = time.monotonic()
+
+    def say(self, done: int) -> None:
+        """Print a line if the last one is some time ago."""
+        now = time.monotonic()
+        if now - self._said >= EVERY_S:
+            self._said = now
+            left = (now - self._started) / done * (self._total - done)
+            say(f"{self._what}: {done} of {self._total}, {_clock(left)} left")
+
+
 class Progress:
     """Says how far a job of ``total`` steps is, ``done`` of which an earlier run did, and when it will end."""
 

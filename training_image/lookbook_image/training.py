@@ -1,190 +1,157 @@
 """Entry point ``train``: teaches a base model the platform's questions by LoRA.
 
-Channels ``base``, ``train`` and ``validation``. Frozen parts run once a picture; then epochs over cached features with
-a one-cycle rate and clipped gradients. Leaves ``merged/``, ``adapter/``, ``report.json`` and ``model_card.md``.
+Channels ``base``, ``train`` and ``validation``. What can be known to be wrong in seconds is looked at first. Frozen
+parts run once a picture; then epochs over cached features. Leaves ``merged/``, ``adapter/``, ``report.json`` and
+``README.md``.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
+import os
 import time
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from accelerate.utils import set_seed
 
-from lookbook_image import checkpoints, families, hyperparameters, lora, pairs, reports
+from lookbook_image import disk, families, hyperparameters, lora, model_card, pairs, training_report
 from lookbook_image.container import Container
-from lookbook_image.errors import DivergedError
-from lookbook_image.families.base import IGNORED, Family
-from lookbook_image.features import Prepared, prepare
+from lookbook_image.errors import JobError
+from lookbook_image.families.weights import Weights, has_bfloat16
+from lookbook_image.features import MIB, Room, prepare
 from lookbook_image.hyperparameters import Hyperparameters
-from lookbook_image.progress import Progress, report, say
-
-MAX_GRADIENT_NORM = 1.0
-WARM_UP_SHARE = 0.15
-EVALUATION_BATCH = 128
-LINES_PER_EPOCH = 4
+from lookbook_image.pairs import Side
+from lookbook_image.progress import report, say
+from lookbook_image.trainer import Trainer, best_of
+from lookbook_image.training_report import Outcome
 
 
-class Epoch(TypedDict):
-    """What one epoch of training came to."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_exact_match: float
-    samples_per_second: float
+@dataclass(frozen=True)
+class _Inputs:
+    base: Path
+    train: Side
+    validation: Side
 
 
 def run(container: Container) -> None:
     """Train as ``container``'s channels and hyperparameters say and leave the model in ``container.model``.
 
     Raises:
-        JobError: an input is missing or wrong, or the loss was no longer finite; nothing is saved then.
+        JobError: an input is missing or wrong, the loss was no longer finite, or SIGTERM came. The model directory is
+            empty then.
     """
     settings = hyperparameters.parse(container.hyperparameters())
+    inputs = _inputs(container)
+    try:
+        outcome = _train(container, settings, inputs)
+        say("merging")
+        lora.merge(inputs.base, container.model / "adapter", container.model / "merged")
+        content = training_report.write(container.model, outcome)
+        model_card.write(container.model, content, inputs.base)
+    except BaseException:
+        container.clear_model()
+        raise
+
+
+def _inputs(container: Container) -> _Inputs:
+    """Return the job's channels, looked at: all there, a known family, answers to tell apart, pictures, room to save.
+
+    Raises:
+        JobError: one of them isn't so.
+    """
+    base, train, validation = (container.channel(name) for name in ("base", "train", "validation"))
+    families.find(base)
+    disk.check_room(container.model, base)
+    inputs = _Inputs(base, pairs.read(train), pairs.read(validation))
+    for attribute, answer in pairs.check_answers(inputs.train).items():
+        say(f"{attribute} has one answer only, {answer!r}: the model will give it whatever it sees")
+    for side in (inputs.train, inputs.validation):
+        pairs.check_pictures(side)
+    return inputs
+
+
+def _train(container: Container, settings: Hyperparameters, inputs: _Inputs) -> Outcome:
+    """Train, leave the adapter in ``container.model`` and return how it went; the trained model is let go of."""
     started = time.monotonic()
-    torch.manual_seed(settings.seed)
-    train_side = pairs.read(container.channel("train"))
-    validation_side = pairs.read(container.channel("validation"))
-    family = families.load(container.channel("base"))
-    say(f"encoding {len(train_side.pictures) + len(validation_side.pictures)} pictures")
-    train, validation = prepare(family, train_side), prepare(family, validation_side)
-    trainer = Trainer(family, settings, train, validation, container)
+    _seed(settings)
+    precision, weights = _precision(settings, families.default_device())
+    family = families.load(inputs.base, weights=weights)
+    say(f"encoding {len(inputs.train.pictures) + len(inputs.validation.pictures)} pictures on {family.device}")
+    room = Room(settings.cache_memory_mb * MIB, settings.cache_disk_mb * MIB)
+    train = prepare(family, inputs.train, room)
+    validation = prepare(family, inputs.validation, room.less(train.features))
+    encoded = time.monotonic()
+    trainer = Trainer(
+        family,
+        settings,
+        train,
+        validation,
+        directory=container.checkpoints,
+        identity=_identity(settings, inputs),
+        precision=precision,
+    )
     trainer.fit()
-    lora.save(trainer.adapted, family, container.model)
-    reports.write(
-        container.model, settings, trainer.history, {"train": train_side, "validation": validation_side}, started
+    best = best_of(trainer.history)
+    if trainer.stopped_early():
+        say(f"stopped early: no epoch after {best['epoch']} was better")
+    # The last line with these names: what a job's final metrics are read from is the model that is kept.
+    report(
+        best_epoch=best["epoch"],
+        validation_loss=best["validation_loss"],
+        validation_exact_match=best["validation_exact_match"],
+    )
+    trainer.adapted.save_pretrained(str(container.model / "adapter"))
+    return Outcome(
+        settings=settings,
+        sides={"train": inputs.train, "validation": inputs.validation},
+        history=trainer.history,
+        stopped_early=trainer.stopped_early(),
+        starts=trainer.starts,
+        device=str(family.device),
+        precision=precision,
+        features_bytes=train.features.nbytes + validation.features.nbytes,
+        features_on_disk=train.features.on_disk or validation.features.on_disk,
+        started=started,
+        encoding_seconds=encoded - started,
     )
 
 
-class Trainer:
-    """LoRA training of one family's model on one prepared data set, going on from a checkpoint if there is one."""
+def _seed(settings: Hyperparameters) -> None:
+    if settings.deterministic:
+        # cuBLAS asks for it before it is first used: docs.nvidia.com/cuda/cublas, "Results reproducibility".
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    set_seed(settings.seed, deterministic=settings.deterministic)
 
-    def __init__(
-        self,
-        family: Family,
-        settings: Hyperparameters,
-        train: Prepared,
-        validation: Prepared,
-        container: Container,
-    ) -> None:
-        self.family = family
-        self.settings = settings
-        self.train = train
-        self.validation = validation
-        self.history: list[Epoch] = []
-        self._checkpoints = container.checkpoints
-        self._steps_per_epoch = -(-len(train) // settings.batch_size)
-        total = settings.epochs * self._steps_per_epoch
-        self.adapted = lora.add(family, settings)
-        self.optimizer = torch.optim.AdamW(lora.weights(self.adapted), weight_decay=0.0)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, max_lr=settings.learning_rate, total_steps=total, pct_start=WARM_UP_SHARE
+
+def _precision(settings: Hyperparameters, device: torch.device) -> tuple[str, Weights]:
+    """Return what to autocast to (``bf16`` or ``no``) and how to hold the base's weights.
+
+    On a GPU bfloat16 also holds the frozen weights; a CPU keeps them in float32, where it computes faster.
+
+    Raises:
+        JobError: bfloat16 was asked of a GPU that doesn't have it.
+    """
+    if settings.precision == "bf16" and device.type == "cuda" and not has_bfloat16(device):
+        raise JobError(
+            f"hyperparameter precision='bf16': {torch.cuda.get_device_name(device)} doesn't compute in bfloat16. "
+            "Use fp32 or auto, or an instance of the G5 family or later."
         )
-        self._resume()
-        self._progress = Progress(total, done=len(self.history) * self._steps_per_epoch)
-
-    def fit(self) -> None:
-        """Train the epochs that are left; each ends with validation and a checkpoint.
-
-        Raises:
-            DivergedError: a loss wasn't finite.
-        """
-        for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
-            self.history.append(self._epoch(epoch))
-            self._save_checkpoint()
-
-    def _epoch(self, epoch: int) -> Epoch:
-        started = time.monotonic()
-        train_loss = self._train_epoch(epoch)
-        rate = len(self.train) / (time.monotonic() - started)
-        loss, exact_match = self.validate()
-        report(epoch=epoch, validation_loss=loss, validation_exact_match=exact_match)
-        return {
-            "epoch": epoch,
-            "train_loss": train_loss,
-            "validation_loss": loss,
-            "validation_exact_match": exact_match,
-            "samples_per_second": rate,
-        }
-
-    def _train_epoch(self, epoch: int) -> float:
-        """Train on every pair once, in an order and with dropout that depend on seed and epoch alone."""
-        torch.manual_seed(self.settings.seed * 1_000_003 + epoch)
-        self.adapted.train()
-        batches = torch.randperm(len(self.train)).split(self.settings.batch_size)
-        every = -(-len(batches) // LINES_PER_EPOCH)
-        total, seen, started = 0.0, 0, time.monotonic()
-        for number, rows in enumerate(batches, start=1):
-            total += self._step(rows) * len(rows)
-            seen += len(rows)
-            if number % every == 0 or number == len(batches):
-                step = (epoch - 1) * self._steps_per_epoch + number
-                rate = seen / (time.monotonic() - started)
-                report(epoch=epoch, step=step, train_loss=total / seen, samples_per_second=rate)
-                self._progress.say(step)
-        return total / seen
-
-    def _step(self, rows: Tensor) -> float:
-        loss = self.family.forward(*self.train.take(rows)).loss
-        value = loss.item()
-        _check_finite(value, "training", self.settings)
-        self.optimizer.zero_grad()
-        loss.backward()
-        clip_grad_norm_(lora.weights(self.adapted), MAX_GRADIENT_NORM)
-        self.optimizer.step()
-        self.schedule.step()
-        return value
-
-    @torch.no_grad()
-    def validate(self) -> tuple[float, float]:
-        """Return loss and exact match over the validation side.
-
-        An answer is right if the most probable token is the label's at every place, given the label's tokens before
-        it: that is when generating token by token would give the label, at a fraction of the cost.
-        """
-        self.adapted.eval()
-        total, hits = 0.0, 0
-        for rows in self.validation.batches(EVALUATION_BATCH):
-            features, prompts, labels = self.validation.take(rows)
-            output = self.family.forward(features, prompts, labels)
-            total += output.loss.item() * len(rows)
-            right = (output.logits.argmax(-1).cpu() == labels) | (labels == IGNORED)
-            hits += int(right.all(1).sum())
-        _check_finite(total, "validation", self.settings)
-        return total / len(self.validation), hits / len(self.validation)
-
-    def _identity(self) -> dict[str, Any]:
-        """Return what two runs must share for one to go on where the other stopped."""
-        return {**dataclasses.asdict(self.settings), "train": len(self.train), "validation": len(self.validation)}
-
-    def _save_checkpoint(self) -> None:
-        checkpoint = {
-            "identity": self._identity(),
-            "history": self.history,
-            "lora": lora.state(self.adapted),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-        checkpoints.save(self._checkpoints, checkpoint)
-
-    def _resume(self) -> None:
-        checkpoint = checkpoints.load(self._checkpoints, self._identity())
-        if checkpoint is None:
-            return
-        self.history = checkpoint["history"]
-        lora.restore(self.adapted, checkpoint["lora"])
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.schedule.load_state_dict(checkpoint["schedule"])
-        say(f"going on after epoch {len(self.history)}, from {self._checkpoints}")
+    bfloat16 = settings.precision == "bf16" or (settings.precision == "auto" and has_bfloat16(device))
+    dtype = torch.bfloat16 if bfloat16 and device.type == "cuda" else torch.float32
+    return "bf16" if bfloat16 else "no", Weights(dtype, settings.quantization)
 
 
-def _check_finite(loss: float, which: str, settings: Hyperparameters) -> None:
-    if not torch.isfinite(torch.tensor(loss)):
-        raise DivergedError(
-            f"the {which} loss is {loss}: training diverged and nothing was saved. "
-            f"Lower learning_rate (now {settings.learning_rate}) or look for damaged weights in the base model."
-        )
+def _identity(settings: Hyperparameters, inputs: _Inputs) -> dict[str, object]:
+    """Return what two starts of a job must share for one to go on where the other stopped."""
+    sides = {"train": pairs.fingerprint(inputs.train), "validation": pairs.fingerprint(inputs.validation)}
+    return {**settings.identity(), **sides, "base": _fingerprint(inputs.base)}
+
+
+def _fingerprint(base: Path) -> str:
+    """Return a hash of the base's files by name and size and of its config.json: its gigabytes aren't read for it."""
+    files = sorted(
+        (path.relative_to(base).as_posix(), path.stat().st_size) for path in base.rglob("*") if path.is_file()
+    )
+    return hashlib.sha256(repr(files).encode() + (base / "config.json").read_bytes()).hexdigest()[:16]

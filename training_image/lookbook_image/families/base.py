@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
+
+from lookbook_image.families.weights import Weights
 
 IGNORED = -100
 """The label that no loss counts: padding."""
@@ -27,16 +29,20 @@ class Prompts:
     """Shape (n, t), int64."""
     attention_mask: Tensor
     """Shape (n, t), int64: 1 for a token, 0 for padding."""
+    others: Mapping[str, Prompts] = field(default_factory=dict)
+    """The same n questions as other parts of the model read them, such as InstructBLIP's Q-Former."""
 
     def take(self, rows: Tensor) -> Prompts:
         """Return the prompts at ``rows`` (int64, shape (k,)), without columns that are padding for all of them."""
         mask = self.attention_mask[rows]
         width = int(mask.sum(1).max())
-        return Prompts(self.input_ids[rows, :width], mask[:, :width])
+        others = {name: other.take(rows) for name, other in self.others.items()}
+        return Prompts(self.input_ids[rows, :width], mask[:, :width], others)
 
     def to(self, device: torch.device) -> Prompts:
         """Return the same prompts on ``device``."""
-        return Prompts(self.input_ids.to(device), self.attention_mask.to(device))
+        others = {name: other.to(device) for name, other in self.others.items()}
+        return Prompts(self.input_ids.to(device), self.attention_mask.to(device), others)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Output:
     loss: Tensor
     """Scalar: mean cross entropy of the labels that aren't IGNORED."""
     logits: Tensor
-    """Shape (n, label length, vocabulary)."""
+    """Shape (n, label length, vocabulary): at each place those that the label there is predicted from."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,15 @@ class Generated:
 class Family(ABC):
     """A loaded model with its processor. Frozen parts run in ``encode``, once a picture; the rest in the other two.
 
-    What ``encode`` returns is opaque to the caller: one tensor row per picture, whatever of the frozen parts doesn't
-    depend on the question.
+    What ``encode`` returns is opaque to the caller: one tensor row per picture, of whatever the frozen parts make of it
+    without knowing the question (BLIP-2: the Q-Former's output; InstructBLIP, PaliGemma, LLaVA: the vision tower's).
     """
 
     model_type: ClassVar[str]
     """``model_type`` in the config.json of this family's models."""
     lora_targets: ClassVar[str]
-    """Regular expression that matches the whole name of each module that gets LoRA weights."""
+    """Regular expression that matches the whole name of each module that gets LoRA weights. None of them may lie in
+    what ``encode`` runs: its output is kept."""
 
     model: PreTrainedModel
     processor: ProcessorMixin
@@ -79,12 +86,12 @@ class Family(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, directory: Path, device: torch.device) -> Self:
+    def load(cls, directory: Path, device: torch.device, weights: Weights) -> Self:
         """Load model and processor from ``directory`` (``from_pretrained`` layout), frozen, on ``device``."""
 
     @abstractmethod
-    def encode(self, pictures: Iterable[Image.Image]) -> Tensor:
-        """Return features of ``pictures``: shape (n, …), on the CPU."""
+    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Return features of one batch of n ``pictures``: shape (n, …), on the CPU, in the model's precision."""
 
     @abstractmethod
     def prompts(self, questions: Sequence[str]) -> Prompts:
@@ -92,7 +99,7 @@ class Family(ABC):
 
     @abstractmethod
     def labels(self, answers: Sequence[str]) -> Tensor:
-        """Return ``answers`` as labels: shape (n, t), padding IGNORED."""
+        """Return ``answers`` as labels: shape (n, t), with their end token; padding, on the right, is IGNORED."""
 
     @abstractmethod
     def forward(self, features: Tensor, prompts: Prompts, labels: Tensor) -> Output:

@@ -6,8 +6,7 @@ that is computed once. The language projection, the language model and the LoRA 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -17,12 +16,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
-from lookbook_image.answers import SEPARATOR
 from lookbook_image.errors import JobError
 from lookbook_image.families.base import IGNORED, MAX_ANSWER_TOKENS, Family, Generated, Output, Prompts
+from lookbook_image.families.decoding import Reader
+from lookbook_image.families.weights import Weights
 
 PROMPT = "Question: {} Answer:"
-ENCODE_BATCH = 32
+NEVER_QUANTIZED = ("vision_model", "qformer", "language_projection", "lm_head")
 
 
 class Blip2Family(Family):
@@ -43,26 +43,28 @@ class Blip2Family(Family):
         processor: Blip2Processor,
         device: torch.device,
     ) -> None:
-        self.model = model.to(device).eval().requires_grad_(False)
+        # A quantised model was put there when it was loaded and refuses to be moved.
+        quantized = getattr(model, "hf_quantizer", None) is not None
+        self.model = (model if quantized else model.to(device)).eval().requires_grad_(False)
         self.processor = processor
         # Prompts.take cuts padding off on the right.
         self.processor.tokenizer.padding_side = "right"
         self.device = device
         self.picture_size = model.config.vision_config.image_size
         self._placeholder = model.config.image_token_id
-        self._ends_attribute = _tokens_with(SEPARATOR, processor)
+        self._reader = Reader(processor.tokenizer)
         self._check_placeholders()
 
     @classmethod
-    def load(cls, directory: Path, device: torch.device) -> Self:
-        """Load from ``directory``: float32 on a CPU, whatever the file holds, bfloat16 on a GPU.
+    def load(cls, directory: Path, device: torch.device, weights: Weights) -> Self:
+        """Load from ``directory``, in the precision that ``weights`` says, whatever the file holds.
 
         Raises:
             JobError: a file is missing or doesn't fit, or the processor leaves no room for the picture.
         """
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        options = weights.options(device, never_quantized=NEVER_QUANTIZED)
         try:
-            model = Blip2ForConditionalGeneration.from_pretrained(directory, dtype=dtype, local_files_only=True)
+            model = Blip2ForConditionalGeneration.from_pretrained(directory, **options)
             processor = Blip2Processor.from_pretrained(directory, local_files_only=True)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise JobError(f"{directory}: not a BLIP-2 model that can be loaded: {error}") from error
@@ -94,12 +96,9 @@ class Blip2Family(Family):
         return tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, IGNORED)
 
     @torch.no_grad()
-    def encode(self, pictures: Iterable[Image.Image]) -> Tensor:
+    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Return the query vectors of ``pictures``: shape (n, query tokens, Q-Former width)."""
-        return torch.cat([self._encode_batch(batch) for batch in _batches(pictures, ENCODE_BATCH)])
-
-    def _encode_batch(self, pictures: list[Image.Image]) -> Tensor:
-        pixels = self.processor.image_processor(pictures, return_tensors="pt")["pixel_values"]
+        pixels = self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
         features = self.model.get_image_features(pixels.to(self.device, self.model.dtype))
         return features.qformer_outputs.last_hidden_state.cpu()
 
@@ -112,7 +111,8 @@ class Blip2Family(Family):
         """Return what the language model's encoder sees: prompts whose placeholders are the projected features."""
         prompts = prompts.to(self.device)
         words = self.model.language_model.get_input_embeddings()(prompts.input_ids)
-        picture = self.model.language_projection(features.to(self.device, words.dtype))
+        # Autocast may make the projection's result another type than the words are.
+        picture = self.model.language_projection(features.to(self.device, words.dtype)).to(words.dtype)
         place = (prompts.input_ids == self._placeholder).unsqueeze(-1)
         return {"inputs_embeds": words.masked_scatter(place, picture), "attention_mask": prompts.attention_mask}
 
@@ -127,29 +127,4 @@ class Blip2Family(Family):
             output_logits=True,
             return_dict_in_generate=True,
         )
-        tokens = output.sequences[:, 1:].cpu()  # the first is the decoder's start
-        steps = torch.stack(output.logits, dim=1).float().log_softmax(-1).cpu()
-        log_probability = steps.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-        log_probability = log_probability.masked_fill(~self._value_tokens(tokens), 0).sum(1)
-        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
-        return [Generated(text.strip(), p) for text, p in zip(texts, log_probability.exp().tolist(), strict=True)]
-
-    def _value_tokens(self, tokens: Tensor) -> Tensor:
-        """Tell which of ``tokens`` (n, t) are the value or its end: those after the separator, padding excepted."""
-        separator = torch.isin(tokens, self._ends_attribute)
-        after = (separator.cumsum(1) - separator.int()) > 0
-        formless = ~separator.any(1, keepdim=True)
-        end = (tokens == self.processor.tokenizer.eos_token_id).int()
-        until_end = (end.cumsum(1) - end) == 0
-        return (after | formless) & until_end
-
-
-def _tokens_with(text: str, processor: Blip2Processor) -> Tensor:
-    """Return the ids of all tokens that contain ``text``."""
-    return torch.tensor([index for token, index in processor.tokenizer.get_vocab().items() if text in token])
-
-
-def _batches(pictures: Iterable[Image.Image], size: int) -> Iterator[list[Image.Image]]:
-    iterator = iter(pictures)
-    while batch := list(islice(iterator, size)):
-        yield batch
+        return self._reader.read(output.sequences[:, 1:], output.logits)  # the first token is the decoder's start
