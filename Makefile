@@ -147,7 +147,7 @@ help: ## Show this list
 	@touch $@
 
 $(ORCHESTRATOR): pyproject.toml uv.lock | .uv/.made
-	@echo "Making the orchestrator's environment (.venv) …"
+	@echo "Making the orchestrator's environment (.venv) …" >&2  # what is asked for may go to a file
 	@.uv/bin/uv sync --quiet --frozen --python "$(PYTHON)"
 	@touch $@
 
