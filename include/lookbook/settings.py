@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     training_instance_type: str = Field("ml.g5.2xlarge", description="Instance type of training and evaluation jobs")
     use_spot: bool = Field(True, description="Train on spot capacity, resuming from checkpoints")
     training_max_runtime_s: int = Field(6 * 3600, gt=0, description="MaxRuntimeInSeconds of a training job")
+    training_budget_usd: float = Field(
+        25.0, ge=0, description="A training that may cost more waits for a person's approval in the Airflow UI"
+    )
+    training_pairs_per_s: float = Field(
+        30.0, gt=0, description="Expected rate of training, until a job on the same instance type has shown its own"
+    )
     training_epochs: int = Field(8, gt=0, description="Epochs of LoRA training")
     training_batch_size: int = Field(16, gt=0, description="Question/answer pairs per step")
     training_gradient_accumulation: int = Field(
@@ -110,6 +116,10 @@ class Settings(BaseSettings):
         gt=0,
         lt=1,
         description="Share of the model's answers used as facts that should be right; sets each attribute's threshold",
+    )
+
+    require_approval: bool = Field(
+        False, description="A person approves a challenger in the Airflow UI before it goes into service"
     )
 
     # Serving

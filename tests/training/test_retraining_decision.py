@@ -13,7 +13,7 @@ from lookbook.training import planning, registry
 from lookbook.training.registry import Champion
 
 pytestmark = pytest.mark.usefixtures("aws_server")
-CHAMPION = Champion("v3", "arn:…/3", "lookbook-attributes-v3-1", "s3://lookbook/m.tar.gz", "d1", "c")
+CHAMPION = Champion("v3", "arn:…/3", "lookbook-attributes-v3-1", "s3://lookbook/m.tar.gz", "d1", "c", "t1")
 
 
 @pytest.fixture(autouse=True)

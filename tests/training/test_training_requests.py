@@ -17,7 +17,7 @@ TRAINING = {
     "model_data": "s3://lookbook/training/jobs/lookbook-train-01234567-aaaaaaaa/output/model.tar.gz",
 }
 RUN = "scheduled__2026-11-16T03:00:00+00:00"
-CHAMPION = Champion("v3", "arn:…/3", "lookbook-attributes-v3-1", "s3://lookbook/old/model.tar.gz", "d", "c")
+CHAMPION = Champion("v3", "arn:…/3", "lookbook-attributes-v3-1", "s3://lookbook/old/model.tar.gz", "d", "c", "t")
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ class Champion:
     model_data: str
     dataset_id: str
     endpoint_config: str
+    training_job: str
     report_uri: str | None = None
     """Its evaluation's report; ``None`` for a package that is older than these reports."""
 
@@ -138,6 +139,7 @@ def champion() -> Champion | None:
         model_data=model["PrimaryContainer"]["ModelDataUrl"],
         dataset_id=package["CustomerMetadataProperties"]["dataset_id"],
         endpoint_config=endpoint["EndpointConfigName"],
+        training_job=package["CustomerMetadataProperties"]["training_job"],
         report_uri=package["CustomerMetadataProperties"].get("evaluation_report"),
     )
 

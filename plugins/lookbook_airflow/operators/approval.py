@@ -1,0 +1,33 @@
+"""Ask a person, but only where there is something to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ApprovalIfNeededOperator(ApprovalOperator):
+    """Waits for *Approve* or *Reject* in the UI when ``needed`` is true, and goes on at once when it is not.
+
+    *Reject* skips what comes after.
+
+    :param needed: whether to ask; most often another task's result.
+    """
+
+    template_fields: Collection[str] = (*ApprovalOperator.template_fields, "needed")
+
+    def __init__(self, *, needed: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.needed = needed
+
+    def execute(self, context: Context) -> Any:
+        """Ask, or say that there is nothing to ask."""
+        if self.needed:
+            return super().execute(context)
+        self.log.info("No approval is needed: %s", self.subject)
+        return {"chosen_options": [self.APPROVE], "asked": False}
