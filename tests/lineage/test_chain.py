@@ -38,7 +38,7 @@ def task(dag_id: str, task_id: str, map_index: int = -1) -> TaskKey:
     return TaskKey(dag_id, "run-1", task_id, map_index, drop_id=None if dag_id == RETRAIN else DROP)
 
 
-def ingest() -> None:
+def ingest(**columns: Any) -> None:
     root = f"s3://lookbook/drops/{DROP}/"
     picture = storage.write_bytes(PICTURE_URI, PICTURE)
     storage.write_bytes(f"{root}styles/38642.json", STYLES)
@@ -56,6 +56,7 @@ def ingest() -> None:
                 picture_sha256=sha256(PICTURE),
                 styles_json_uri=f"{root}styles/38642.json",
                 styles_json_sha256=sha256(STYLES),
+                **columns,
             )
         )
     for record in (read, published):
@@ -228,6 +229,7 @@ def test_the_product_leads_to_its_line_json_and_picture(whole: tuple[Result, Cha
     assert link(chain, "picture").version == f"sha256 {sha256(PICTURE)}"
     assert link(chain, "picture").details["checksum in S3 now"] == "matches"
     assert link(chain, "picture").details["etag"]
+    assert "mended row" not in {found.kind for found in chain.root.walk()}
 
 
 def test_every_link_names_the_task_instances_that_made_it(whole: tuple[Result, Chain]) -> None:
@@ -263,6 +265,19 @@ def test_whatever_is_gone_is_told_and_the_rest_is_shown(described: Result) -> No
 def test_answers_replaced_by_a_later_model_are_still_found(described: Result) -> None:
     publish_answers(("38642", "Neck", "Round Neck", 0.8), version="v2", picture_sha256=sha256(PICTURE))
     assert now("attribute predictions").details["Neck"] == "V-Neck (probability 0.930)"
+
+
+def test_a_mended_product_leads_to_its_line_and_to_what_that_was_mended_to(aws_server: str) -> None:
+    uri = f"s3://lookbook/mended/{DROP}/a.csv"
+    storage.write_bytes(uri, b"mended")
+    ingest(mending={"uri": uri, "sha256": sha256(b"mended"), "line": "38642,Women", "fields": ["gender"]})
+    describe(None)
+    assert now("row").details == {"line": "38642,Men"}
+    mended = now("mended row")
+    assert (mended.name, mended.version) == (f"{uri} line_number 2", f"sha256 {sha256(b'mended')}")
+    assert (mended.details, mended.problem) == ({"line": "38642,Women", "mended": "gender"}, None)
+    storage.write_bytes(uri, b"another")
+    assert now("mended row").problem == f"its sha256 is {sha256(b'another')} now, not {sha256(b'mended')}"
 
 
 def test_without_a_model_the_chain_has_no_model(aws_server: str) -> None:
