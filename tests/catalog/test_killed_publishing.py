@@ -103,6 +103,16 @@ def test_killed_after_any_commit_and_run_again_the_tables_are_as_if_undisturbed(
     assert kills >= 6  # a branch, its rows and main, of each of two tables
 
 
+def test_a_run_killed_before_it_published_leaves_no_branch_once_the_drop_comes_as_it_was(store_drop: StoreDrop) -> None:
+    publish(store_drop(DROP, ["1"]))
+    changed = store_drop(DROP, ["1", "2"])
+    publishing.stage(changed.candidates_uri, changed.validation_uri)  # and no more
+    publish(store_drop(DROP, ["1"]))
+    found = published()
+    assert [row["product_id"] for row in found[PRODUCTS]] == ["1"]
+    assert found["branches"] == [["main"], ["main"]]
+
+
 @pytest.mark.parametrize(("moment", "fatal"), [("before", 2), ("after", 5)])
 def test_a_killed_process_leaves_nothing_that_another_cannot_finish(
     store_drop: StoreDrop, moment: str, fatal: int

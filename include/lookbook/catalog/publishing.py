@@ -201,10 +201,10 @@ def _stage_table(name: str, rows: pa.Table, drop: _Drop) -> str:
 
 def _write_branch(name: str, rows: pa.Table, drop: _Drop) -> str:
     table, branch = tables.load(name), branch_of(drop.drop_id)
+    if branch in table.metadata.refs:  # of a run that ended before it published, whatever it had staged
+        table.manage_snapshots().remove_branch(branch).commit()
     if landed := _landed(table, drop.drop_id, drop.content):
         return landed
-    if branch in table.metadata.refs:
-        table.manage_snapshots().remove_branch(branch).commit()
     table.manage_snapshots().create_branch(int(tables.main_snapshot(table)), branch).commit()
     tables.overwrite_rows(table, rows, tables.equals("drop_id", drop.drop_id), branch, drop.properties)
     return str(table.metadata.refs[branch].snapshot_id)
