@@ -46,7 +46,7 @@ def report(
         "format": 2,
         "job": "lookbook-evaluate-1",
         "benchmark": {"pairs": 40, "pictures": 40},
-        "chance": {"confidence": 0.95, "resamples": 2000, "flips": 10_000, "seed": 0},
+        "chance": {"confidence": 0.95, "resamples": 2000, "seed": 0},
         "models": {name: score(share, attributes) for name, share in shares.items()},
         "comparisons": {
             name: {**difference(lead), "attributes": {attribute: difference(lead) for attribute in attributes}}

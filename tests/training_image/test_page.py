@@ -72,7 +72,7 @@ def report(champion: bool = True) -> dict[str, Any]:
         "format": 2,
         "job": EVIL,
         "benchmark": {"pairs": 20, "pictures": 10},
-        "chance": {"confidence": 0.95, "resamples": 2000, "flips": 10_000, "seed": 0},
+        "chance": {"confidence": 0.95, "resamples": 2000, "seed": 0},
         "models": {name: scorer.score(answers) for name, answers in texts.items()},
         "comparisons": {
             name: scorer.compare(texts["challenger"], answers)

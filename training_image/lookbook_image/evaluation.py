@@ -102,7 +102,6 @@ def _report(sides: _Sides, given: Mapping[str, Given], target: float) -> dict[st
         "chance": {
             "confidence": resampling.CONFIDENCE,
             "resamples": resampling.RESAMPLES,
-            "flips": resampling.FLIPS,
             "seed": resampling.SEED,
         },
         "models": models,
