@@ -8,6 +8,7 @@ if it passes the gate.
 | | |
 |---|---|
 | **Starts** | Mondays at 03:00 UTC; by hand. Skips, saying so, when too few labelled products came |
+| **Asks** | before a training over budget; before deploying, if `LOOKBOOK_REQUIRE_APPROVAL` is set |
 | **Emits** | `attribute_model` |
 | **Safe to clear?** | Yes, any task: a cleared job task attaches to its job, a cleared deployment to its endpoint |
 | **When it fails** | `docs/runbooks/retrain_attribute_model.md` |
@@ -22,15 +23,11 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, promote_anyway
+from lookbook_airflow.deployment import deployed
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
 from lookbook_airflow.links import EvaluationLink, linked
-from lookbook_airflow.operators.sagemaker import (
-    EndpointConfigOperator,
-    EndpointOperator,
-    ModelOperator,
-    RegisterModelVersionOperator,
-    TrainingJobOperator,
-)
+from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
+from lookbook_airflow.operators.sagemaker import RegisterModelVersionOperator, TrainingJobOperator
 
 JOB = {"pool": Pool.TRAINING, "execution_timeout": timedelta(hours=10)}
 
@@ -65,6 +62,13 @@ def retrain_attribute_model():
 
         return datasets.build_dataset().reference()
 
+    @traced_task
+    def estimate_cost(dataset: dict) -> dict:
+        """Estimate hours and USD of the training job; over budget, a person is asked."""
+        from lookbook.training import cost
+
+        return cost.estimate(dataset).reference()
+
     @task(multiple_outputs=False)
     def training_request(dataset: dict, run_id: str) -> dict:
         """Write the CreateTrainingJob request; its name is a function of data set and run."""
@@ -96,20 +100,6 @@ def retrain_attribute_model():
 
         return registry.package_request(dataset, training, evaluation)
 
-    @task(multiple_outputs=True)
-    def serving_requests(package_arn: str) -> dict:
-        """Write the requests of model, endpoint config and endpoint for this package."""
-        from lookbook.serving import requests
-
-        return requests.serving_requests(package_arn)
-
-    @traced_task
-    def verify(endpoint: dict, package_arn: str) -> dict:
-        """Ask the endpoint about a picture: the version that answers must be the new one."""
-        from lookbook.serving import verification
-
-        return verification.verify(endpoint["endpoint_config_name"], package_arn).reference()
-
     @traced_task(outlets=[ATTRIBUTE_MODEL])
     def promote(verified: dict, package_arn: str) -> dict:
         """Approve the package in the registry: from here on it is the champion."""
@@ -118,15 +108,19 @@ def retrain_attribute_model():
         return registry.approve(package_arn).reference()
 
     dataset = build_dataset()
+    cost = estimate_cost(dataset)
+    approve_cost = ApprovalIfNeededOperator(
+        task_id="approve_cost",
+        needed=cost["needs_approval"],
+        subject="Train at this cost?",
+        body="{{ ti.xcom_pull('estimate_cost')['sentence'] }}",
+        doc_md="Wait for a person's word if training may cost more than `LOOKBOOK_TRAINING_BUDGET_USD`.",
+    )
     train = TrainingJobOperator(
         task_id="train", config=training_request(dataset), doc_md="Teach the base with LoRA, on spot capacity.", **JOB
     )
-    evaluate = TrainingJobOperator(
-        task_id="evaluate",
-        config=evaluation_request(dataset, train.output),
-        doc_md="Put base, challenger and champion to the same frozen benchmark.",
-        **JOB,
-    )
+    compare, doc = evaluation_request(dataset, train.output), "Put all models to the same frozen benchmark."
+    evaluate = TrainingJobOperator(task_id="evaluate", config=compare, doc_md=doc, **JOB)
     package = package_request(dataset, train.output, evaluate.output)
     register = RegisterModelVersionOperator(
         task_id="register",
@@ -135,15 +129,20 @@ def retrain_attribute_model():
         package_group_name=package["package_group_name"],
         extras=package["extras"],
     )
-    serving = serving_requests(register.output)
-    create_model = ModelOperator(task_id="create_model", config=serving["model"])
-    create_config = EndpointConfigOperator(task_id="create_endpoint_config", config=serving["endpoint_config"])
-    deploy = EndpointOperator(task_id="deploy", config=serving["endpoint"], execution_timeout=timedelta(hours=2))
+    approve_model = ApprovalIfNeededOperator(
+        task_id="approve_model",
+        needed=package["approval"]["needed"],
+        subject="Put this model in service?",
+        body="{{ ti.xcom_pull('package_request', key='approval')['body'] }}",
+        doc_md="Wait for a person's word if `LOOKBOOK_REQUIRE_APPROVAL` is set.",
+    )
+    verified = deployed(register.output, after=approve_model)
 
     enough_new_products() >> dataset
+    approve_cost >> train
     linked(gate(evaluate.output), EvaluationLink("evaluate")) >> package
-    create_model >> create_config >> deploy
-    promote(verify(deploy.output, register.output), register.output) >> collect_lineage()
+    register >> approve_model
+    promote(verified, register.output) >> collect_lineage()
 
 
 retrain_attribute_model()

@@ -14,6 +14,7 @@ from airflow.sdk import DAG, RetryAction
 
 from lookbook.errors import PermanentError, RetryableError
 from lookbook_airflow.defaults import POOL_SLOTS, RETRY_POLICY, Tag
+from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 FILES = sorted(DAGS.glob("*.py"))
@@ -66,7 +67,8 @@ def test_a_dag_states_its_limits(dag_id: str, dags: dict[str, DAG]) -> None:
     assert 1 <= dag.max_active_runs <= 4
     for task in dag.tasks:
         assert task.owner == "data-platform"
-        assert task.execution_timeout or task.task_id in TASKS_OF_A_MINUTE
+        waits = isinstance(task, ApprovalIfNeededOperator) and task.response_timeout
+        assert task.execution_timeout or waits or task.task_id in TASKS_OF_A_MINUTE
         assert task.pool == "default_pool" or task.pool in {pool.value for pool in POOL_SLOTS}
 
 
@@ -134,3 +136,10 @@ def test_no_dag_reads_settings_or_data_libraries_while_it_is_parsed() -> None:
         check=True,
     )
     assert answer.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_nothing_is_paid_or_deployed_before_a_person_may_say_no(dags: dict[str, DAG]) -> None:
+    dag = dags["retrain_attribute_model"]
+    assert "approve_cost" in dag.get_task("train").get_flat_relative_ids(upstream=True)
+    for task_id in ("create_model", "create_endpoint_config", "deploy", "promote"):
+        assert "approve_model" in dag.get_task(task_id).get_flat_relative_ids(upstream=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -14,15 +15,20 @@ if TYPE_CHECKING:
 class ApprovalIfNeededOperator(ApprovalOperator):
     """Waits for *Approve* or *Reject* in the UI when ``needed`` is true, and goes on at once when it is not.
 
-    *Reject* skips what comes after.
+    *Reject* skips what comes after; no answer within ``WAIT`` fails the task. Waiting holds no worker and is not tried
+    again: a person was asked once.
 
     :param needed: whether to ask; most often another task's result.
     """
 
+    WAIT = timedelta(days=3)
+
     template_fields: Collection[str] = (*ApprovalOperator.template_fields, "needed")
 
     def __init__(self, *, needed: Any, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        # In place of what every task has by default: those bound how long a worker may take.
+        waiting = {"execution_timeout": None, "response_timeout": self.WAIT, "retries": 0}
+        super().__init__(**(arguments | waiting))
         self.needed = needed
 
     def execute(self, context: Context) -> Any:

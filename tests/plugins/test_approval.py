@@ -1,0 +1,47 @@
+"""Asking a person: run in real DAGs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from lookbook_airflow.defaults import DEFAULT_ARGS
+from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
+
+Run = Callable[..., Any]
+
+
+def asking(dag_id: str, needed: bool) -> DAG:
+    """A DAG that asks, where ``needed`` is told by a task, before it spends."""
+    with DAG(dag_id, schedule=None, catchup=False, default_args=DEFAULT_ARGS) as dag:
+
+        @task
+        def estimate() -> dict[str, Any]:
+            return {"needed": needed, "sentence": "It costs 40 USD."}
+
+        @task
+        def spend() -> None:
+            pass
+
+        approve = ApprovalIfNeededOperator(
+            task_id="approve",
+            needed=estimate()["needed"],
+            subject="Spend?",
+            body="{{ ti.xcom_pull('estimate')['sentence'] }}",
+        )
+        approve >> spend()
+    return dag
+
+
+def test_where_nothing_is_needed_nobody_is_asked(run_dag: Run) -> None:
+    states = {ti.task_id: ti.state for ti in run_dag(asking("not_needed", False)).get_task_instances()}
+    assert states == {"estimate": "success", "approve": "success", "spend": "success"}
+
+
+def test_a_task_that_asks_waits_longer_than_a_worker_may_and_asks_once(airflow_db: None) -> None:
+    approve = asking("waits", True).get_task("approve")
+    assert approve.execution_timeout is None
+    assert approve.response_timeout == ApprovalIfNeededOperator.WAIT
+    assert approve.retries == 0
