@@ -12,12 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.drops import small
 from tests.drops.small import line
 
 from lookbook import drops, storage
 from lookbook.catalog import mended_files, mending
-from lookbook.catalog.mending import MendedRows
+from lookbook.catalog.mending import MendedFile, MendedRows
 from lookbook.drops.lines import COLUMNS
 from lookbook.errors import PermanentError
 from lookbook.quality import frame
@@ -145,11 +147,32 @@ def test_a_row_that_is_still_bad_goes_out_again_as_it_was_mended(drop: ReadDrop)
     assert 3 not in drop.reasons()
 
 
-@pytest.mark.parametrize("hostile", ["../../x", "/etc/passwd", "٥", "1" + "0" * 30, "=1+1", "3.jpg"])
-def test_a_hostile_id_stays_bad_and_reads_nothing(drop: ReadDrop, hostile: str) -> None:
-    drop.mend({4: {"id": hostile}})
-    row = drop.row(4)
-    assert (row["row_problem"], row["product_id"], row["picture_uri"]) == ("bad_product_id", None, None)
+def test_a_hostile_id_stays_bad_and_reads_nothing(drop: ReadDrop) -> None:
+    for hostile in ("../../x", "/etc/passwd", "٥", "1" + "0" * 30, "=1+1", "3.jpg"):
+        drop.mend({4: {"id": hostile}})
+        row = drop.row(4)
+        assert (row["row_problem"], row["product_id"], row["picture_uri"]) == ("bad_product_id", None, None)
+
+
+CELL = st.text(max_size=20) | st.sampled_from(["", "1", "3", "32", "NA", "2026", "=1+1", "../../x", "a\nb", '"', "\0"])
+CELLS = st.fixed_dictionaries({column: CELL for column in COLUMNS})
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=st.dictionaries(st.sampled_from([3, 4, 5, 6]), CELLS, min_size=1))
+def test_whatever_is_handed_in_no_row_is_lost_and_no_other_touched(
+    drop: ReadDrop, cells: dict[int, dict[str, str]]
+) -> None:
+    file = MendedFile(f"s3://lookbook/mended/{DROP}/a.csv", "etag", "checksum", cells)
+    before = drop.candidates.to_pylist()
+    after = mending.mend(drop.candidates, drop.rejected, file, drop.manifest).candidates
+    rows = after.to_pylist()
+    assert [row["line_number"] for row in rows] == [2, 3, 4, 5, 6, 7]
+    assert [row["raw_line"] for row in rows] == list(LINES)
+    assert all(row == old for row, old in zip(rows, before, strict=True) if row["line_number"] not in cells)
+    assert {2, 7}.isdisjoint(ReadDrop(drop.manifest, after).reasons())
+    again = ReadDrop(drop.manifest, after).given_out()
+    assert len(mended_files.parse(again.encode(), "again.csv")) == again.count("\n") - 1
 
 
 @pytest.mark.parametrize(("taken", "kept"), [("1", 2), ("5", 7)])
