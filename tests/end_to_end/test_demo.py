@@ -187,6 +187,15 @@ def test_the_published_drop_is_an_event_with_its_partition_and_lineage(api: Airf
     assert event["extra"]["outputs"]
 
 
+def test_the_task_that_validates_links_to_data_docs_that_need_a_login(api: AirflowApi, demo: Demo) -> None:
+    (run,) = api.runs(INGEST)
+    links = api._get(f"/dags/{INGEST}/dagRuns/{run.run_id}/taskInstances/validate/links")["extra_links"]
+    page = api._request("GET", links["Data Docs"])
+
+    assert page.is_success and "Built by Great Expectations" in page.text
+    assert httpx.get(f"{demo.known.ports.airflow_url}{links['Data Docs']}").status_code == httpx.codes.UNAUTHORIZED
+
+
 def test_nobody_gets_in_without_the_password(demo: Demo) -> None:
     assert httpx.get(f"{demo.known.ports.airflow_url}/api/v2/dags").status_code == httpx.codes.UNAUTHORIZED
 
