@@ -62,5 +62,5 @@ class DropFiles:
     def _changed(self, name: str) -> PermanentError:
         return PermanentError(
             f"{self.uri}{name} is not the file that manifest {self._manifest['fingerprint']} names: the drop has "
-            "changed since. Ingest it anew: clear the run of ingest_drop from its fingerprint task on, or start another."
+            "changed since. Ingest it anew: clear the run of ingest_drop from its fingerprint task on, or start one."
         )
