@@ -41,10 +41,11 @@ def write(model: Path, report: Mapping[str, Any], base: Path) -> None:
 def _base_head(base: Path) -> ModelCardData:
     """Return the head of the base's card; an empty one if it has no card or one that can't be read."""
     path = base / FILE
-    if not path.exists():
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not text.startswith("---"):
         return ModelCardData()
     try:
-        return ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
+        return ModelCard(text, ignore_metadata_errors=True).data
     except (ValueError, yaml.YAMLError) as error:
         say(f"{path}: its head can't be read ({error}); the model card states the base's licence as {UNKNOWN}")
         return ModelCardData()
