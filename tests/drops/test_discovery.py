@@ -11,6 +11,7 @@ from lookbook import drops, storage
 from lookbook.drops.discovery import Drop, Manifest, drop_id_of, drop_uri
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
+from lookbook.storage import StoredObject
 
 URI = f"s3://lookbook/drops/{DROP_ID}/"
 
@@ -166,3 +167,17 @@ def test_a_drop_is_named_by_its_monday_or_by_its_uri(text: str) -> None:
 def test_a_uri_that_leads_elsewhere_names_no_drop(text: str) -> None:
     with pytest.raises(PermanentError, match=r"Its drops lie under s3://lookbook/drops/"):
         drop_id_of(text)
+
+
+def test_a_file_whose_name_holds_a_line_break_is_another_file(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drops.upload(small.write_directory(tmp_path / "drop", line(1)), DROP_ID)
+    drop = Drop(DROP_ID, drop_uri(DROP_ID))
+
+    def fingerprint_of(*names: str) -> str:
+        listed = [StoredObject(drop.uri + name, "e", 0) for name in names]
+        monkeypatch.setattr(storage, "list_objects", lambda _uri: iter(listed))
+        return drops.fingerprint(drop).fingerprint
+
+    assert fingerprint_of("images/a", "images/b") != fingerprint_of("images/a\n0\ne\nimages/b")

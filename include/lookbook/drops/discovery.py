@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import orjson
+
 from lookbook import storage
 from lookbook.aws import client
 from lookbook.drops import lines
@@ -165,8 +167,8 @@ def fingerprint(drop: Drop) -> Manifest:
     styles_csv = storage.read_bytes(f"{drop.uri}styles.csv")
     rows = sum(1 for _ in lines.read_rows(styles_csv))
     versions = {name: [stored.size, stored.etag] for name, stored in files.items()}
-    listing = "".join(f"{name}\n{size}\n{etag}\n" for name, (size, etag) in sorted(versions.items()))
-    digest = hashlib.sha256(listing.encode()).hexdigest()[:16]
+    # As JSON, since a file's name may hold any character that a separator could be.
+    digest = hashlib.sha256(orjson.dumps(versions, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     content = {
         "format": MANIFEST_FORMAT,
         "drop_id": drop.drop_id,
