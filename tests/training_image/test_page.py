@@ -140,3 +140,8 @@ def test_marks_stay_on_their_axis(value: float, place: str) -> None:
 @pytest.mark.parametrize(("value", "points"), [(0.0512, "+5.1"), (-0.0512, "−5.1"), (0.0, "+0.0")])
 def test_differences_are_shown_in_points(value: float, points: str) -> None:
     assert page._points(value) == points
+
+
+@pytest.mark.parametrize(("value", "chance"), [(0.0, "< 0.001"), (0.0409, "= 0.041"), (1.0, "= 1.000")])
+def test_a_p_value_is_never_shown_as_zero(value: float, chance: str) -> None:
+    assert page._chance(value) == chance

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,12 @@ def test_scores_lie_inside_their_intervals() -> None:
     assert score["attributes"]["Fit"]["interval"].low < 0.75 < score["attributes"]["Fit"]["interval"].high
     # Always the first answer has a balanced accuracy of one half, whatever pictures are drawn.
     assert score["balanced_accuracy_interval"] == pytest.approx((0.5, 0.5))
+
+
+def test_an_answer_that_no_draw_has_does_not_raise_balanced_accuracy() -> None:
+    # One picture of forty has the second answer, which is never found: a third of the draws are without it.
+    rare = dataclasses.replace(SIDE, answers=(*ALWAYS_FIRST[:-2], "Fit: Loose", "Neck: V"))
+    assert Scorer(rare).score(ALWAYS_FIRST)["balanced_accuracy_interval"] == pytest.approx((0.5, 0.5))
 
 
 def test_a_comparison_is_paired() -> None:

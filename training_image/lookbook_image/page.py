@@ -31,7 +31,7 @@ def render(report: Mapping[str, Any], examples: Examples) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": _share, "points": _points, "place": _place, "shade": _shade}
+    environment.filters |= {"share": _share, "points": _points, "chance": _chance, "place": _place, "shade": _shade}
     models = [name for name in ORDER if name in report["models"]]
     return environment.get_template(TEMPLATE).render(report=report, names=models, examples=examples)
 
@@ -46,11 +46,16 @@ def _points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
+def _chance(value: float) -> str:
+    """Show a p-value."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
 def _place(value: float) -> str:
     """Return where a share stands on an axis from 0 to 1, as SVG and CSS write it."""
     return f"{100 * min(max(value, 0), 1):.2f}%"
 
 
 def _shade(count: int, total: int) -> str:
-    """Return how dark a cell with ``count`` of its row's ``total`` is: 0 to 0.85."""
-    return f"{0.85 * count / total if total else 0:.2f}"
+    """Return how dark a cell with ``count`` of its row's ``total`` is: at most so that its number can be read."""
+    return f"{0.6 * count / total if total else 0:.2f}"

@@ -141,16 +141,19 @@ class Scorer:
         }
 
     def _drawn_balanced_accuracy(self, hits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return balanced accuracy in every draw; an answer that no drawn picture has doesn't count in it."""
-        found = self._bootstrap.shares(hits, self._cell, len(self._cells))
-        came = ~np.isnan(found)
+        """Return balanced accuracy in every draw; an answer that no drawn picture has keeps its share.
+
+        Left out, rare answers, which are mostly the hard ones, would raise the mean of nearly every draw.
+        """
+        drawn = self._bootstrap.shares(hits, self._cell, len(self._cells))
+        counts = np.bincount(self._cell, minlength=len(self._cells))
+        found = np.where(np.isnan(drawn), np.bincount(self._cell, weights=hits) / counts, drawn)
         of_attribute = np.array(
             [[attribute == name for name in self._rows] for attribute, _ in self._cells], dtype=float
         )
-        with np.errstate(invalid="ignore"):
-            by_attribute = (np.where(came, found, 0) @ of_attribute) / (came @ of_attribute)
-        drawn: npt.NDArray[np.float64] = np.nanmean(by_attribute, axis=1)
-        return drawn
+        by_attribute = (found @ of_attribute) / of_attribute.sum(0)
+        balanced: npt.NDArray[np.float64] = by_attribute.mean(1)
+        return balanced
 
     def compare(self, challenger: Sequence[str], rival: Sequence[str]) -> Comparison:
         """Compare two models' answers question by question."""
