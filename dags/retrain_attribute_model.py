@@ -62,7 +62,7 @@ def retrain_attribute_model():
 
         return datasets.build_dataset().reference()
 
-    @traced_task
+    @traced_task(multiple_outputs=True)
     def estimate_cost(dataset: dict) -> dict:
         """Estimate hours and USD of the training job; over budget, a person is asked."""
         from lookbook.training import cost

@@ -41,9 +41,10 @@ def configurations(queue: str) -> list[dict[str, Any]]:
 
 
 def _queue(name: str, **attributes: str) -> str:
-    """Return the ARN of a queue, which is created where it is missing."""
+    """Return the ARN of a queue, which is created where it is missing and gets these attributes if it had others."""
     from lookbook.aws import client
 
-    url = client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    url = client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes=attributes)
     answer = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     return str(answer["Attributes"]["QueueArn"])

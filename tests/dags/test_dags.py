@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG, RetryAction
+from airflow.sdk import DAG, RetryAction, XComArg
 
 from lookbook.errors import PermanentError, RetryableError
 from lookbook_airflow.defaults import POOL_SLOTS, RETRY_POLICY, Tag
@@ -143,3 +143,10 @@ def test_nothing_is_paid_or_deployed_before_a_person_may_say_no(dags: dict[str, 
     assert "approve_cost" in dag.get_task("train").get_flat_relative_ids(upstream=True)
     for task_id in ("create_model", "create_endpoint_config", "deploy", "promote"):
         assert "approve_model" in dag.get_task(task_id).get_flat_relative_ids(upstream=True)
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_a_part_of_a_result_is_asked_only_of_tasks_that_store_parts(dag_id: str, dags: dict[str, DAG]) -> None:
+    for task in (task for task in dags[dag_id].tasks if not task.is_mapped):
+        for source, key in XComArg.iter_xcom_references(task):
+            assert key == "return_value" or source.multiple_outputs, f"{task.task_id} asks {source.task_id} for {key}"
