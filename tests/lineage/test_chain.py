@@ -88,6 +88,8 @@ def retrain() -> str:
             "dataset_id": "d1",
             "training_job": "lookbook-train-d1",
             "exact_match_challenger": "0.91",
+            "gate": "overridden",
+            "promoted_by": "ada",
         },
     )["ModelPackageArn"]
     sagemaker.create_model(
@@ -214,6 +216,7 @@ def test_the_model_leads_to_its_job_and_data_set(whole: tuple[Result, Chain]) ->
     _, chain = whole
     package, job, dataset = link(chain, "model package"), link(chain, "training job"), link(chain, "data set")
     assert (package.name, package.details["exact_match_challenger"]) == ("lookbook-attributes v1", "0.91")
+    assert (package.details["gate"], package.details["promoted_by"]) == ("overridden", "ada")
     assert package.version is not None and package.version.endswith("/1")
     assert (job.name, dataset.name) == ("lookbook-train-d1", "d1")
     assert (dataset.details["products_snapshot"], dataset.details["train"]) == ("77", "12 pairs")

@@ -174,12 +174,16 @@ def _model_package(version: str, runs: _Runs) -> Link:
     if package is None:
         return Link("model package", version, problem="the registry has no such version")
     arn, metadata = package["ModelPackageArn"], package.get("CustomerMetadataProperties", {})
-    figures = {name: value for name, value in metadata.items() if name.startswith("exact_match_")}
+    told = {
+        name: value
+        for name, value in metadata.items()
+        if name.startswith("exact_match_") or name in ("gate", "promoted_by", "promoted_because", "evaluation_page")
+    }
     return Link(
         kind="model package",
         name=f"{package['ModelPackageGroupName']} {version}",
         version=arn,
-        details={"approval": package["ModelApprovalStatus"], **figures},
+        details={"approval": package["ModelApprovalStatus"], **told},
         tasks=runs.makers("model_package", lambda output: output["version"] == arn),
         sources=(_training_job(metadata["training_job"], _dataset(metadata["dataset_id"], runs), runs),),
     )
