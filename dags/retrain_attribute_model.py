@@ -131,9 +131,9 @@ def retrain_attribute_model():
     )
     approve_model = ApprovalIfNeededOperator(
         task_id="approve_model",
-        needed=package["approval"]["needed"],
+        needed=package["needs_approval"],
         subject="Put this model in service?",
-        body="{{ ti.xcom_pull('package_request', key='approval')['body'] }}",
+        body="{{ ti.xcom_pull('package_request', key='approval_body') }}",
         doc_md="Wait for a person's word if `LOOKBOOK_REQUIRE_APPROVAL` is set.",
     )
     verified = deployed(register.output, after=approve_model)

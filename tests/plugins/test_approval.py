@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, task
 
 from lookbook_airflow.defaults import DEFAULT_ARGS
@@ -13,7 +15,7 @@ from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
 Run = Callable[..., Any]
 
 
-def asking(dag_id: str, needed: bool) -> DAG:
+def asking(dag_id: str, needed: bool | None) -> DAG:
     """A DAG that asks, where ``needed`` is told by a task, before it spends."""
     with DAG(dag_id, schedule=None, catchup=False, default_args=DEFAULT_ARGS) as dag:
 
@@ -45,3 +47,17 @@ def test_a_task_that_asks_waits_longer_than_a_worker_may_and_asks_once(airflow_d
     assert approve.execution_timeout is None
     assert approve.response_timeout == ApprovalIfNeededOperator.WAIT
     assert approve.retries == 0
+
+
+def test_what_nobody_decided_does_not_go_on_unasked(run_dag: Run) -> None:
+    dag_run = run_dag(asking("undecided", None))
+    states = {ti.task_id: ti.state for ti in dag_run.get_task_instances()}
+    assert states == {"estimate": "success", "approve": "failed", "spend": "upstream_failed"}
+
+
+@pytest.mark.filterwarnings("ignore::airflow.exceptions.AirflowProviderDeprecationWarning")
+def test_a_task_that_needs_approval_waits_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ApprovalOperator, "execute", lambda self, context: asked.append(self.subject))
+    ApprovalIfNeededOperator(task_id="ask", needed=True, subject="Spend?").execute({})
+    assert asked == ["Spend?"]

@@ -174,3 +174,12 @@ def test_an_endpoint_serves_from_its_first_success_on(
     endpoint = client("sagemaker").describe_endpoint(EndpointName="lookbook-attributes") | {"EndpointStatus": status}
     monkeypatch.setattr(registry, "describe_endpoint", lambda _: endpoint)
     assert (registry.champion() is not None) == serves
+
+
+@pytest.mark.parametrize("required", ["true", "false"])
+def test_a_person_is_asked_where_the_settings_say_so(monkeypatch: pytest.MonkeyPatch, required: str) -> None:
+    monkeypatch.setenv("LOOKBOOK_REQUIRE_APPROVAL", required)
+    get_settings.cache_clear()
+    request = package_request()
+    assert request["needs_approval"] is (required == "true")
+    assert request["approval_body"].startswith("The gate passes the challenger: exact match")

@@ -61,7 +61,8 @@ class Approved:
 def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of ``SageMakerRegisterModelVersionOperator`` for a challenger that passed the gate.
 
-    Beside them, ``approval`` says whether a person must agree before it is deployed, and what to tell them.
+    Beside them, ``needs_approval`` and ``approval_body`` say whether a person must agree before it is deployed, and
+    what to tell them.
 
     Args:
         dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
@@ -74,10 +75,8 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
         "image_uri": settings.training_image_uri,
         "model_url": training["model_data"],
         "package_group_name": settings.model_package_group,
-        "approval": {
-            "needed": settings.require_approval,
-            "body": f"{decision['sentence']}\n\nThe evaluation's page is linked from the task `gate`.",
-        },
+        "needs_approval": settings.require_approval,
+        "approval_body": f"{decision['sentence']}\n\nThe evaluation's page is linked from the task `gate`.",
         "extras": {
             "ModelPackageDescription": f"BLIP-2 LoRA on data set {dataset['dataset_id']} ({training['job_name']})",
             "InferenceSpecification": _inference(settings.training_image_uri, training["model_data"]),

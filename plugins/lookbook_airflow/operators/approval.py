@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from lookbook.errors import PermanentError
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -32,7 +34,13 @@ class ApprovalIfNeededOperator(ApprovalOperator):
         self.needed = needed
 
     def execute(self, context: Context) -> Any:
-        """Ask, or say that there is nothing to ask."""
+        """Ask, or say that there is nothing to ask.
+
+        Raises:
+            PermanentError: ``needed`` says neither yes nor no; what nobody decided is not to go on unasked.
+        """
+        if not isinstance(self.needed, bool):
+            raise PermanentError(f"Whether {self.task_id} must ask is {self.needed!r}; expected true or false.")
         if self.needed:
             return super().execute(context)
         self.log.info("No approval is needed: %s", self.subject)
