@@ -41,6 +41,13 @@ def test_a_conditional_put_with_a_stale_etag_is_refused(s3: Any) -> None:
     assert _refused(s3.put_object, Bucket="conformance", Key="swap", Body=b"3", IfMatch=first)[0] == 412
 
 
+def test_a_read_of_another_version_than_the_one_asked_for_is_refused(s3: Any) -> None:
+    first = s3.put_object(Bucket="conformance", Key="read", Body=b"1")["ETag"]
+    assert s3.get_object(Bucket="conformance", Key="read", IfMatch=first)["Body"].read() == b"1"
+    s3.put_object(Bucket="conformance", Key="read", Body=b"2")
+    assert _refused(s3.get_object, Bucket="conformance", Key="read", IfMatch=first)[0] == 412
+
+
 def test_an_etag_is_the_contents_md5_and_stays(s3: Any) -> None:
     etag = s3.put_object(Bucket="conformance", Key="etag", Body=b"content")["ETag"]
     assert etag == f'"{hashlib.md5(b"content").hexdigest()}"'
