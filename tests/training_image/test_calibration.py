@@ -44,6 +44,14 @@ def test_few_answers_borrow_from_the_others() -> None:
     assert abs(fitted.offsets[1] - fitted.offsets[0]) < 1
 
 
+def test_a_model_that_is_well_calibrated_is_left_alone() -> None:
+    # Each attribute's 100 answers alone would be off by some 0.25.
+    probability, right = answers(800, slope=1, offset=0)
+    fitted = calibration.fit(probability, np.arange(800) % 8, right, 8)
+    assert fitted.slope == pytest.approx(1, abs=0.15)
+    assert np.abs(fitted.offsets).max() < 0.1
+
+
 def test_without_an_answer_probabilities_are_taken_as_they_are() -> None:
     empty = np.array([])
     fitted = calibration.fit(empty, empty.astype(int), empty.astype(bool), 2)

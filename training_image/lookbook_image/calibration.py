@@ -3,13 +3,15 @@
 A fine-tuned model is surer than it is right, and not equally so for every attribute. On the validation side, which it
 was not trained on, a logistic curve is fitted from the logit of the answer's probability to being right (Platt 1999;
 with the slope alone it is the temperature scaling of Guo et al. 2017), with an offset for every attribute. Normal
-priors hold slope at one and offsets at zero unless the answers say otherwise (Gelman et al. 2008), so that an
-attribute with five answers borrows from the others and one with five hundred speaks for itself.
+priors hold slope at one and offsets at zero unless the answers say otherwise, as strongly as makes the answers most
+probable (MacKay 1992), so that a well calibrated model is left alone, an attribute with five answers borrows from the
+others and one with five hundred speaks for itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy.typing as npt
 
 BINS = 10
 _STEPS, _CLOSE = 50, 1e-8
+_STRENGTHS = (1.0, 4.0, 16.0, 64.0, 256.0)
 _CLIP = 1e-4
 """Surer than 0.9999 tells no more; without a limit one sure and wrong answer would bend the whole curve."""
 
@@ -47,7 +50,7 @@ class Calibration:
 
 
 def fit(probability: Floats, attribute: Ints, right: Flags, number: int) -> Calibration:
-    """Fit the curve by Newton's method, each step halved until it leads downhill.
+    """Fit the curve, under the strength of the priors that has the most evidence for it.
 
     Args:
         probability: shape (n,), the model's probability of each answer; n may be 0: the priors alone speak then.
@@ -56,24 +59,20 @@ def fit(probability: Floats, attribute: Ints, right: Flags, number: int) -> Cali
         number: of attributes.
     """
     columns = (_logit(probability)[:, None], np.ones((len(right), 1)), np.eye(number)[attribute])
-    posterior = _Posterior(np.concatenate(columns, axis=1), right.astype(float))
-    weights = posterior.prior
-    for _ in range(_STEPS):
-        step = posterior.newton_step(weights)
-        while posterior.loss(_rising(weights - step)) > posterior.loss(weights) and np.abs(step).max() > _CLOSE:
-            step = step / 2
-        weights = _rising(weights - step)
-        if np.abs(step).max() <= _CLOSE:
-            break
-    return Calibration(float(weights[0]), weights[1] + weights[2:])
+    inputs, outcomes = np.concatenate(columns, axis=1), right.astype(float)
+    fits = [_Posterior(inputs, outcomes, strength) for strength in _STRENGTHS]
+    best = max(fits, key=lambda one: one.evidence())
+    return Calibration(float(best.mode[0]), best.mode[1] + best.mode[2:])
 
 
 @dataclass(frozen=True)
 class _Posterior:
-    """How improbable weights are (slope, common offset, each attribute's) after the answers and the normal priors."""
+    """How probable weights are (slope, common offset, each attribute's) after the answers and the normal priors."""
 
     inputs: Floats
     right: Floats
+    strength: float
+    """One over the priors' variance."""
 
     @property
     def prior(self) -> Floats:
@@ -82,14 +81,32 @@ class _Posterior:
     def loss(self, weights: Floats) -> float:
         logits = self.inputs @ weights
         misfit = np.logaddexp(0, logits) - self.right * logits
-        return float(misfit.sum() + ((weights - self.prior) ** 2).sum() / 2)
+        return float(misfit.sum() + self.strength * ((weights - self.prior) ** 2).sum() / 2)
 
-    def newton_step(self, weights: Floats) -> Floats:
+    def curvature(self, weights: Floats) -> Floats:
         expected = _sigmoid(self.inputs @ weights)
-        gradient = self.inputs.T @ (expected - self.right) + (weights - self.prior)
-        curvature = (self.inputs.T * (expected * (1 - expected))) @ self.inputs + np.eye(len(weights))
-        step: Floats = np.linalg.solve(curvature, gradient)
-        return step
+        found: Floats = (self.inputs.T * (expected * (1 - expected))) @ self.inputs
+        return found + self.strength * np.eye(len(weights))
+
+    @cached_property
+    def mode(self) -> Floats:
+        """The most probable weights, by Newton's method, each step halved until it leads downhill."""
+        weights = self.prior
+        for _ in range(_STEPS):
+            expected = _sigmoid(self.inputs @ weights)
+            gradient = self.inputs.T @ (expected - self.right) + self.strength * (weights - self.prior)
+            step = np.linalg.solve(self.curvature(weights), gradient)
+            while self.loss(_rising(weights - step)) > self.loss(weights) and np.abs(step).max() > _CLOSE:
+                step = step / 2
+            weights = _rising(weights - step)
+            if np.abs(step).max() <= _CLOSE:
+                break
+        return weights
+
+    def evidence(self) -> float:
+        """Return how probable the answers are under priors of this strength, as a logarithm, by Laplace's method."""
+        _, volume = np.linalg.slogdet(self.curvature(self.mode))
+        return -self.loss(self.mode) - float(volume - len(self.prior) * np.log(self.strength)) / 2
 
 
 def _rising(weights: Floats) -> Floats:
