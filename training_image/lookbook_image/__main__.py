@@ -16,6 +16,7 @@ LIBRARY_SETTINGS = {
     "HF_HUB_OFFLINE": "1",  # everything a container needs comes through its channels
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # a log is no terminal
     "TOKENIZERS_PARALLELISM": "false",
+    "TORCHDYNAMO_DISABLE": "1",  # nothing is compiled here, and bitsandbytes takes seconds only to get ready for it
 }
 EXIT_FAILED = 1
 EXIT_STOPPED = 128 + 15
