@@ -149,6 +149,15 @@ def test_the_model_in_service_answered_for_the_descriptions(demo: Demo, publishe
     assert any(fact["source"] == "model" for row in rows for fact in row["facts"])
 
 
+def test_the_gate_leads_to_the_page_of_its_evaluation_which_no_stranger_sees(api: AirflowApi, demo: Demo) -> None:
+    (run,) = api.runs(RETRAIN)
+    decision, path = api.xcom(run, "gate", "decision"), api.xcom(run, "gate", "_link_EvaluationLink")
+
+    assert decision["verdict"] == "passed"
+    assert decision["page_uri"].endswith(f"{path.rpartition('/')[2]}/evaluation.html")
+    assert httpx.get(f"{demo.known.ports.airflow_url}{path}").status_code == httpx.codes.UNAUTHORIZED
+
+
 def test_the_summary_says_what_it_cost_and_where_to_look(demo: Demo) -> None:
     assert re.search(r"\d+ tokens in, \d+ out, \d+\.\d+ USD at list price", demo.output)
     assert demo.output.count("make lineage PRODUCT=") == 3

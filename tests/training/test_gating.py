@@ -147,7 +147,7 @@ def test_without_a_reason_the_gate_decides(reason: str | None) -> None:
 
 
 def test_somebody_must_stand_behind_an_override() -> None:
-    assert gating.override_by(" It sees skirts. ", "ada") == Override("ada", "It sees skirts.")
+    assert gating.override_by(" It sees\nskirts. ", "ada") == Override("ada", "It sees skirts.")
     with pytest.raises(PermanentError, match="nobody started this run"):
         gating.override_by("It sees skirts.", None)
 

@@ -68,7 +68,7 @@ def override_by(reason: str | None, by: str | None) -> Override | None:
     Raises:
         PermanentError: there is a reason and nobody who gave it.
     """
-    if not (reason := (reason or "").strip()):
+    if not (reason := " ".join((reason or "").split())):
         return None
     if not by:
         raise PermanentError(
