@@ -63,6 +63,11 @@ class Account:
     gateway: Gateway
     name: str
 
+    @property
+    def report_uri(self) -> str:
+        """The report that every model is registered with."""
+        return f"s3://{self.name}/training/jobs/lookbook-evaluate-1/evaluation.json"
+
     def register(self, image: str = IMAGE, dataset_id: str = "d1", attributes: tuple[str, ...] = ("Fabric",)) -> str:
         """Register a model that was trained on ``attributes``; return its package's ARN."""
         uri = f"s3://{self.name}/models/{time.monotonic_ns()}/model.tar.gz"
@@ -71,7 +76,7 @@ class Account:
         package = client("sagemaker").create_model_package(
             ModelPackageGroupName=self.name,
             InferenceSpecification={"Containers": [{"Image": image, "ModelDataUrl": uri}]},
-            CustomerMetadataProperties={"dataset_id": dataset_id},
+            CustomerMetadataProperties={"dataset_id": dataset_id, "evaluation_report": self.report_uri},
         )
         arn: str = package["ModelPackageArn"]
         return arn

@@ -72,6 +72,7 @@ async def test_every_product_gets_the_answers_of_the_model_in_service(account: A
     config = account.deploy(account.register(attributes=("Fabric", "baseColour")))
     predictions = await prediction.predict(plan())
     assert (predictions.model_version, predictions.answered) == ("v1", 2)
+    assert predictions.reference()["report_uri"] == account.report_uri
     assert [(row["product_id"], row["attribute"], row["value"]) for row in rows()] == [
         ("1", "Fabric", "Cotton"),
         ("1", "baseColour", "Red"),
