@@ -76,7 +76,11 @@ class Account:
         package = client("sagemaker").create_model_package(
             ModelPackageGroupName=self.name,
             InferenceSpecification={"Containers": [{"Image": image, "ModelDataUrl": uri}]},
-            CustomerMetadataProperties={"dataset_id": dataset_id, "evaluation_report": self.report_uri},
+            CustomerMetadataProperties={
+                "dataset_id": dataset_id,
+                "training_job": "lookbook-train-1",
+                "evaluation_report": self.report_uri,
+            },
         )
         arn: str = package["ModelPackageArn"]
         return arn
