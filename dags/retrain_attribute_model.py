@@ -84,12 +84,12 @@ def retrain_attribute_model():
         return requests.evaluation_request(dataset, training, run_id)
 
     @traced_short_circuit()
-    def gate(evaluation: dict, params: dict, dag_run: Any = None, ti: Any = None) -> bool:
+    def gate(evaluation: dict, dataset: dict, params: dict, dag_run: Any = None, ti: Any = None) -> bool:
         """Let the challenger through only if it beats majority answer, blind control and champion beyond noise."""
-        from lookbook.training import gating
+        from lookbook.training import age, gating
 
         override = gating.override_by(params["promote_anyway"], dag_run.triggering_user_name)
-        decision = gating.decide(evaluation["model_data"], override)
+        decision = gating.decide(evaluation["model_data"], override, age.older_than_champion(dataset))
         ti.xcom_push("decision", decision.reference())
         return decision.passed
 
@@ -140,7 +140,7 @@ def retrain_attribute_model():
 
     enough_new_products() >> dataset
     approve_cost >> train
-    linked(gate(evaluate.output), EvaluationLink("evaluate")) >> package
+    linked(gate(evaluate.output, dataset), EvaluationLink("evaluate")) >> package
     register >> approve_model
     promote(verified, register.output) >> collect_lineage()
 

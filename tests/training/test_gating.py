@@ -177,3 +177,11 @@ def test_report_page_and_decision_are_kept_beside_the_job_and_are_lineage(caplog
     assert record.details["promoted_because"] == PERSON.reason
     assert json.loads(record.details["gate_figures"])["lead_over_champion"] == pytest.approx(-0.05)
     assert decision.sentence in caplog.text
+
+
+def test_what_learned_from_an_older_catalogue_than_the_champion_is_refused() -> None:
+    content = report(challenger=0.95, majority=0.3, blind=0.25, champion=0.8)
+    words = "it was trained on snapshot 1 of catalog.products, which is older than snapshot 2"
+    decision = gating.judge(EvaluationReport.model_validate(content), get_settings(), older=words)
+    assert not decision.passed
+    assert decision.sentence == f"The gate refuses the challenger: {words}. What serves stays."

@@ -16,7 +16,12 @@ from lookbook.settings import get_settings
 from lookbook.training import gating, registry
 from lookbook.training.gating import Override
 
-DATASET = {"uri": "s3://lookbook/training/datasets/d1/", "dataset_id": "d1", "counts": {}}
+DATASET = {
+    "uri": "s3://lookbook/training/datasets/d1/",
+    "dataset_id": "d1",
+    "counts": {},
+    "products_snapshot": "5123456789012345678",
+}
 TRAINING = {
     "job_name": "lookbook-train-1",
     "job_arn": "arn:aws:sagemaker:us-east-1:000000000000:training-job/lookbook-train-1",
@@ -87,6 +92,7 @@ def test_a_package_says_what_it_was_trained_on_and_how_it_scored() -> None:
     kept = extras["CustomerMetadataProperties"]
     assert {
         "dataset_id": "d1",
+        "products_snapshot": "5123456789012345678",
         "training_job": "lookbook-train-1",
         "evaluation_job": "lookbook-evaluate-1",
         "gate": "passed",

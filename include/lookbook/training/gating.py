@@ -77,18 +77,19 @@ def override_by(reason: str | None, by: str | None) -> Override | None:
     return Override(by, reason)
 
 
-def decide(archive_uri: str, override: Override | None = None) -> Decision:
+def decide(archive_uri: str, override: Override | None = None, older: str | None = None) -> Decision:
     """Judge an evaluation job's report; keep report, page and decision beside the job's output, and as lineage.
 
     Args:
         archive_uri: the evaluation job's ``model.tar.gz``.
         override: promotes what the gate refuses; an evaluation that failed or is not whole it can't.
+        older: what :func:`lookbook.training.age.older_than_champion` says of the challenger's data set.
 
     Raises:
         ReportError: the job left no report that can be read.
     """
     published = evaluation.publish(archive_uri)
-    judged = judge(published.report, get_settings(), override)
+    judged = judge(published.report, get_settings(), override, older)
     decision = replace(judged, report_uri=published.report_uri, page_uri=published.page_uri)
     records.writes_object(storage.write_json(decision_uri(archive_uri), decision.reference()))
     _record(decision, published.report)
@@ -96,15 +97,17 @@ def decide(archive_uri: str, override: Override | None = None) -> Decision:
     return decision
 
 
-def judge(report: EvaluationReport, settings: Settings, override: Override | None = None) -> Decision:
+def judge(
+    report: EvaluationReport, settings: Settings, override: Override | None = None, older: str | None = None
+) -> Decision:
     """Apply the rules to a report.
 
     The challenger's exact match must be better beyond noise, and by ``gate_min_lift``, than always giving the majority
     answer and than itself with the pictures shuffled (a model that scores as well blind has learnt nothing). It must be
     better than the champion beyond noise, and on no attribute worse by more than ``gate_max_attribute_loss`` beyond
-    noise.
+    noise. And it must not have learned from an ``older`` catalogue than the champion.
     """
-    findings = list(_findings(report, settings))
+    findings = [*_findings(report, settings), *([_Finding(False, older)] if older else [])]
     held = all(finding.holds for finding in findings)
     verdict: Verdict = "passed" if held else "overridden" if override else "refused"
     return Decision(

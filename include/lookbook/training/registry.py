@@ -40,6 +40,8 @@ class Champion:
     training_job: str
     report_uri: str | None = None
     """Its evaluation's report; ``None`` for a package that is older than these reports."""
+    products_snapshot: str | None = None
+    """The version of ``catalog.products`` that it learned from; ``None`` for a package that does not tell."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -84,6 +86,7 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
             "MetadataProperties": {"GeneratedBy": training["job_arn"]},
             "CustomerMetadataProperties": {
                 "dataset_id": dataset["dataset_id"],
+                "products_snapshot": dataset["products_snapshot"],
                 "training_job": training["job_name"],
                 "evaluation_job": evaluated["job_name"],
                 **_judged(decision),
@@ -146,6 +149,7 @@ def champion() -> Champion | None:
         endpoint_config=endpoint["EndpointConfigName"],
         training_job=package["CustomerMetadataProperties"]["training_job"],
         report_uri=package["CustomerMetadataProperties"].get("evaluation_report"),
+        products_snapshot=package["CustomerMetadataProperties"].get("products_snapshot"),
     )
 
 

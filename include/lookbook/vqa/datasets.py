@@ -40,11 +40,15 @@ _PAIR_FILE_COLUMNS = ["product_id", "picture", "attribute", "question", "answer"
 
 @dataclass(frozen=True)
 class DatasetRef:
-    """A data set in S3: its prefix, its id and, by side, how many pairs, pictures and products it has."""
+    """A data set in S3: its prefix, its id and, by side, how many pairs, pictures and products it has.
+
+    ``products_snapshot`` is the version of ``catalog.products`` that was found to hold it; another may have before.
+    """
 
     uri: str
     dataset_id: str
     counts: dict[str, dict[str, int]]
+    products_snapshot: str
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values; ``DatasetRef(**reference)`` restores it."""
@@ -68,7 +72,8 @@ def build_dataset() -> DatasetRef:
     stored = storage.find(f"{dataset_uri(dataset_id)}dataset.json")
     if stored is not None:
         log.info("Data set %s is there already: the catalogue's pairs have not changed.", dataset_id)
-    return _reported(stored or _write(dataset_id, pairs.rows, _describe(dataset_id, pairs, snapshot, settings)))
+    stored = stored or _write(dataset_id, pairs.rows, _describe(dataset_id, pairs, snapshot, settings))
+    return _reported(stored, snapshot)
 
 
 def dataset_uri(dataset_id: str) -> str:
@@ -207,10 +212,10 @@ def _upload(uri: str, spool: IO[bytes]) -> storage.StoredObject:
     return storage.StoredObject(uri, head["ETag"].strip('"'), head["ContentLength"])
 
 
-def _reported(stored: storage.StoredObject) -> DatasetRef:
+def _reported(stored: storage.StoredObject, snapshot: str) -> DatasetRef:
     description = storage.read_json(stored.uri)
     uri = stored.uri.removesuffix("dataset.json")
-    dataset = DatasetRef(uri, description["dataset_id"], description["counts"])
+    dataset = DatasetRef(uri, description["dataset_id"], description["counts"], snapshot)
     records.writes_object(stored)
     records.counts(**{f"{side}_pairs": numbers["pairs"] for side, numbers in dataset.counts.items()})
     log.info("Data set %s: %s; left out %s", dataset.dataset_id, dataset.counts, description["left_out"])
