@@ -76,8 +76,9 @@ def phash(image: Image.Image) -> str:
     It is the one of ``imagehash.phash``, bit for bit, at a twentieth of its time: only the frequencies that count are
     worked out. https://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It.html describes it.
     """
-    grey = np.asarray(image.convert("L").resize((_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.LANCZOS), np.float64)
-    low = (_COSINES @ grey @ _COSINES.T).ravel()
+    grey = image.convert("L").resize((_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.LANCZOS)
+    pixels = np.frombuffer(grey.tobytes(), np.uint8).reshape(_HASHED_SIDE, _HASHED_SIDE)
+    low = (_COSINES @ pixels @ _COSINES.T).ravel()
     in_order = np.sort(low)
     median = (in_order[low.size // 2 - 1] + in_order[low.size // 2]) / 2
     return np.packbits(low > median).tobytes().hex()

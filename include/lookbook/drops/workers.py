@@ -15,7 +15,6 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import IO, Any
 
 import orjson
@@ -27,13 +26,15 @@ from lookbook.drops.lines import Row
 from lookbook.errors import PermanentError, RetryableError
 
 _TABLE, _ERROR, _ROWS = b"T", b"E", b"R"
+# Not by -m: this module is part of what its package imports, and would be there twice.
+_CHILD = "from lookbook.drops import workers; workers.main()"
 
 
 class ReadingProcesses:
     """Reads chunks of rows in ``processes`` children, which together have ``threads`` files in flight."""
 
     def __init__(self, manifest_uri: str, processes: int, threads: int) -> None:
-        command = [sys.executable, "-m", "lookbook.drops.workers", manifest_uri, str(max(1, threads // processes))]
+        command = [sys.executable, "-c", _CHILD, manifest_uri, str(max(1, threads // processes))]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._children = [
             subprocess.Popen(  # noqa: S603 - this module, by this interpreter
@@ -77,7 +78,7 @@ class ReadingProcesses:
 
 def _hand(child: subprocess.Popen[bytes], rows: Sequence[Row]) -> None:
     try:
-        _send(_pipe(child.stdin), _ROWS, orjson.dumps([asdict(row) for row in rows]))
+        _send(_pipe(child.stdin), _ROWS, orjson.dumps(rows))
     except BrokenPipeError as error:
         raise _ended(child) from error
 
@@ -117,6 +118,11 @@ def _receive(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
     return (head[:1], content) if len(head) == 5 and len(content) == length else None
 
 
+def main() -> None:
+    """Be a child: read the rows that come in, until there are no more."""
+    _serve(sys.argv[1], int(sys.argv[2]), sys.stdin.buffer, sys.stdout.buffer)
+
+
 def _serve(manifest_uri: str, threads: int, requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer each message of rows by their candidates, until there are no more or one cannot be read."""
     with CandidateReader(storage.read_json(manifest_uri), threads) as reader:
@@ -138,7 +144,3 @@ def _stream(table: pa.Table) -> bytes:
         stream.write_table(table)
     content: bytes = buffer.getvalue().to_pybytes()
     return content
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]), sys.stdin.buffer, sys.stdout.buffer)
