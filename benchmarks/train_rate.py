@@ -1,0 +1,105 @@
+"""How many times faster training is here than the reference's loop: same tiny base, same pairs, same epochs.
+
+The loop is ``_reference_loop.py``. Ours is the training job's own entry point. Both rates are of whole epochs with
+their input pipeline, encoding included, without the start of Python; both models are then asked the same held-out
+questions. The training step alone is measured on a model of middle size (``_midsize_step.py``): a whole step against
+one from kept features, which pays for encoding its pictures once in ten epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from datetime import date
+from pathlib import Path
+
+from benchmarks import Figure
+from benchmarks._sides import write_sides
+from laptop.places import REPOSITORY
+from lookbook.drops.sample.layout import write_drop
+
+GOAL, STEP_GOAL, MEMORY_GOAL = 10.0, 2.3, 1.5
+PRODUCTS = 160
+EPOCHS = 4
+SHARES = {"train": 0.6, "validation": 0.1, "benchmark": 0.3}
+_HERE = Path(__file__).parent
+_BASE = REPOSITORY / "training_image" / "base" / "tiny-blip2"
+_EPOCHS_OF_A_TRAINING = 10  # the reference's number
+
+
+def run(data: Path | None) -> Figure:
+    """Train both on drawn products, or on some of ``data``, and measure the step."""
+    with tempfile.TemporaryDirectory(prefix="lookbook-train-rate-") as directory:
+        scratch = Path(directory)
+        products = write_sides(data or _drawn(scratch / "drop"), scratch / "sides", SHARES, limit=PRODUCTS)
+        ours = _ours(scratch)
+        sides = (scratch / "sides" / "train", scratch / "sides" / "benchmark")
+        theirs = _python(_HERE / "_reference_loop.py", "train", _BASE, *sides, EPOCHS)
+        step = _python(_HERE / "_midsize_step.py", _BASE)
+    value = round(ours["pairs_per_second"] / theirs["pairs_per_second"], 1)
+    step_ratio = round(step["whole_s"] / (step["kept_s"] + step["encoding_s"] / _EPOCHS_OF_A_TRAINING), 2)
+    memory = round(ours["peak_memory_bytes"] / theirs["peak_memory_bytes"], 2)
+    ok = (
+        value >= GOAL
+        and step_ratio >= STEP_GOAL
+        and memory <= MEMORY_GOAL
+        and ours["exact_match"] >= theirs["exact_match"]
+    )
+    detail = {
+        "pairs_per_second": {"ours": round(ours["pairs_per_second"], 1), "loop": round(theirs["pairs_per_second"], 1)},
+        "exact_match": {"ours": round(ours["exact_match"], 3), "loop": round(theirs["exact_match"], 3)},
+        "step_ratio": step_ratio,
+        "step_s": {name: round(seconds, 3) for name, seconds in step.items()},
+        "peak_memory_ratio": memory,
+        "products": products,
+        "epochs": EPOCHS,
+    }
+    goal = f">= {GOAL:g}, step >= {STEP_GOAL}, memory <= {MEMORY_GOAL}, exact match at least as high"
+    return Figure("train_rate", value, "times the reference loop's pairs a second", goal, ok, detail)
+
+
+def _drawn(directory: Path) -> Path:
+    write_drop(directory, date(2026, 11, 16), PRODUCTS, seed=22, plain=True)
+    return directory
+
+
+def _ours(scratch: Path) -> dict[str, float]:
+    """Run the training job's entry point, and ask the model that it leaves the held-out questions."""
+    job = scratch / "job"
+    (job / "input" / "config").mkdir(parents=True)
+    hyperparameters = {"epochs": str(EPOCHS), "batch_size": "16", "patience": "0"}
+    (job / "input" / "config" / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+    for name, source in {"base": _BASE, **{side: scratch / "sides" / side for side in ("train", "validation")}}.items():
+        shutil.copytree(source, job / "input" / "data" / name)
+    _run("-m", "lookbook_image", "train", SAGEMAKER_BASE_DIR=str(job))
+    report = json.loads((job / "model" / "report.json").read_text())
+    scored = _python(_HERE / "_reference_loop.py", "score", job / "model" / "merged", scratch / "sides" / "benchmark")
+    pairs = report["sides"]["train"]["pairs"] * EPOCHS
+    return {
+        "pairs_per_second": pairs / report["seconds"],
+        "peak_memory_bytes": report["peak_memory_bytes"]["process"],
+        **scored,
+    }
+
+
+def _python(script: Path, *arguments: object) -> dict[str, float]:
+    """Run a script in the training image's environment and return what its last line says."""
+    result: dict[str, float] = json.loads(_run(str(script), *map(str, arguments)).splitlines()[-1])
+    return result
+
+
+def _run(*arguments: str, **environment: str) -> str:
+    path = {"PYTHONPATH": str(REPOSITORY / "training_image"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [str(REPOSITORY / ".venv-training" / "bin" / "python"), *arguments],
+        env={**os.environ, **path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return done.stdout
