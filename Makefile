@@ -31,6 +31,7 @@ ORCHESTRATOR := .venv/.made
 TRAINING := .venv-training/.made
 BIN := .venv/bin
 RUN := PYTHONPATH=include:plugins:. $(BIN)/python
+PLATFORM_TESTS := tests/end_to_end tests/laptop tests/local_aws tests/plugins
 LAPTOP := $(RUN) -m laptop --state "$(STATE)" --airflow-port $(AIRFLOW_PORT) --aws-port $(AWS_PORT)
 DROP_OPTIONS := $(if $(DROP),--drop "$(DROP)") $(if $(LIMIT),--limit $(LIMIT)) $(if $(DATE),--date $(DATE))
 
@@ -94,8 +95,13 @@ setup: ## Make both environments (.venv, .venv-training); instant when they are 
 .PHONY: test
 test: setup lint ## Run every check; ends with pytest's summary
 	@.venv-training/bin/pip install --quiet --disable-pip-version-check --requirement training_image/requirements-dev.txt
-	@.venv-training/bin/python -m pytest tests/training_image
-	@$(BIN)/python -m pytest --ignore tests/training_image
+	@# Side by side with what waits for processes; its output comes last, from its beginning.
+	@mkdir -p "$(STATE)"; log="$(STATE)/tests.log"; \
+	  $(BIN)/python -m pytest $(PLATFORM_TESTS) > "$$log" 2>&1 & platform=$$!; \
+	  trap 'kill $$platform 2> /dev/null || true' EXIT; status=0; \
+	  .venv-training/bin/python -m pytest tests/training_image || status=$$?; \
+	  $(BIN)/python -m pytest --ignore tests/training_image $(PLATFORM_TESTS:%=--ignore %) || status=$$?; \
+	  tail --lines +1 --follow --pid $$platform "$$log"; wait $$platform || status=$$?; exit $$status
 
 .PHONY: lint
 lint: $(ORCHESTRATOR) ## Check style and types

@@ -28,7 +28,7 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options for more than every run of the tests has time for."""
     parser.addoption("--damaged-drops", type=int, default=2000, help="damaged drops to ingest (default: %(default)s)")
-    parser.addoption("--kills", type=int, default=6, help="times to kill the publishing (default: %(default)s)")
+    parser.addoption("--kills", type=int, default=4, help="times to kill the publishing (default: %(default)s)")
     parser.addoption("--whole-catalogue", action="store_true", help="ingest the whole real catalogue too")
 
 

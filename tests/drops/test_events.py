@@ -270,7 +270,7 @@ def test_listening_outlasts_a_queue_that_cannot_be_reached(queue_url: str, monke
         boto3.client("sqs").create_queue(QueueName="drop-events")
         send(queue_url, body(record()))
 
-    monkeypatch.setattr(events.asyncio, "sleep", mend)
+    monkeypatch.setattr(events, "sleep", mend)
 
     assert [message.uploads for message in listened(queue_url)] == [(UPLOAD,)]
     assert waited == [30.0]

@@ -7,9 +7,9 @@ give them. What is not understood stays in the queue, for its redrive policy to 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
+from asyncio import sleep
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -125,7 +125,7 @@ async def listen(queue_url: str) -> AsyncIterator[list[Message]]:
                         yield messages
         except (BotoCoreError, ClientError) as error:
             logger.warning("can't receive from %s: %s; trying again in %.0f s", queue_url, error, _PATIENCE_S)
-            await asyncio.sleep(_PATIENCE_S)
+            await sleep(_PATIENCE_S)
 
 
 async def _receive(sqs: Any, queue_url: str) -> list[Message]:
