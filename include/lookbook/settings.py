@@ -141,6 +141,17 @@ class Settings(BaseSettings):
     shard_size: int = Field(100, ge=1, le=500, description="Products per shard")
     description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard")
 
+    # Housekeeping
+    keep_champions: int = Field(
+        3, ge=1, description="So many of the latest approved models stay deployable: configs, models and artefacts"
+    )
+    expire_after_days: float = Field(
+        14, gt=0, description="Housekeeping deletes nothing that is younger, whether anything refers to it or not"
+    )
+    max_expired_share: float = Field(
+        0.5, gt=0, le=1, description="Housekeeping deletes nothing if it would delete a larger share of any one kind"
+    )
+
     # Waiting
     poll_interval_s: int = Field(30, gt=0, description="Seconds between looks at a SageMaker job or endpoint")
 

@@ -136,17 +136,21 @@ def find(uri: str) -> StoredObject | None:
 
 def list_objects(prefix_uri: str) -> Iterator[StoredObject]:
     """Yield every object under a prefix in key order."""
+    return (stored for stored, _ in list_dated(prefix_uri))
+
+
+def list_dated(prefix_uri: str) -> Iterator[tuple[StoredObject, datetime]]:
+    """Yield every object under a prefix in key order, with the time it was written."""
     bucket, prefix = split_uri(prefix_uri)
     for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
-            yield StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+            stored = StoredObject(f"s3://{bucket}/{item['Key']}", item["ETag"].strip('"'), item["Size"])
+            yield stored, item["LastModified"]
 
 
 def last_change(prefix_uri: str) -> datetime | None:
     """Return when an object under the prefix was last written, or ``None`` when there is none."""
-    bucket, prefix = split_uri(prefix_uri)
-    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return max((item["LastModified"] for page in pages for item in page.get("Contents", [])), default=None)
+    return max((written for _, written in list_dated(prefix_uri)), default=None)
 
 
 def delete(uri: str) -> None:
