@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tarfile
@@ -12,6 +13,15 @@ from lookbook import storage
 JOB = "s3://lookbook/training/jobs/lookbook-evaluate-1/"
 ARCHIVE = f"{JOB}output/model.tar.gz"
 PAGE = b"<!doctype html><title>Evaluation</title>"
+GOLDEN = [
+    {
+        "name": "a.jpg",
+        "picture": base64.b64encode(b"shirt").decode(),
+        "attribute": "Fabric",
+        "question": "What is the fabric of the clothing in this picture?",
+        "answer": "Fabric: Cotton",
+    }
+]
 
 
 def score(exact_match: float, attributes: tuple[str, ...] = ("Fabric",)) -> dict[str, Any]:
@@ -71,5 +81,6 @@ def tar(members: dict[str, bytes]) -> bytes:
 
 
 def store(content: dict[str, Any]) -> None:
-    """Store report and page at ARCHIVE as the job would."""
-    storage.write_bytes(ARCHIVE, tar({"evaluation.json": json.dumps(content).encode(), "evaluation.html": PAGE}))
+    """Store report, page and golden questions at ARCHIVE as the job would."""
+    texts = {"evaluation.json": json.dumps(content).encode(), "golden.json": json.dumps(GOLDEN).encode()}
+    storage.write_bytes(ARCHIVE, tar({**texts, "evaluation.html": PAGE}))

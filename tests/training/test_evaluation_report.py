@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.training.reports import ARCHIVE, JOB, PAGE, report, store, tar
+from tests.training.reports import ARCHIVE, GOLDEN, JOB, PAGE, report, store, tar
 
 from lookbook import storage
 from lookbook.aws import client
@@ -52,7 +52,8 @@ def test_report_and_page_are_kept_as_objects_beside_the_job() -> None:
     assert storage.read_bytes(published.page_uri) == PAGE
     head = client("s3").head_object(Bucket="lookbook", Key=published.page_uri.removeprefix("s3://lookbook/"))
     assert head["ContentType"] == "text/html; charset=utf-8"
-    assert [dataset.name for dataset in record.outputs] == [published.report_uri, published.page_uri]
+    kept = [published.report_uri, published.page_uri, f"{JOB}golden.json"]
+    assert [dataset.name for dataset in record.outputs] == kept
 
 
 def test_a_report_that_is_refused_is_not_published() -> None:
@@ -71,6 +72,33 @@ def test_an_archive_without_a_page_is_not_published() -> None:
 def test_thresholds_are_the_reports_own() -> None:
     store(changed(lambda content: content["calibration"]["attributes"].update(Fit={"threshold": None})))
     assert evaluation.thresholds(evaluation.publish(ARCHIVE).report_uri) == {"Fabric": 0.625, "Fit": None}
+
+
+def test_golden_questions_are_found_beside_the_report() -> None:
+    store(REPORT)
+    [question] = evaluation.golden(evaluation.publish(ARCHIVE).report_uri)
+    assert (question.picture, question.answer) == (b"shirt", "Fabric: Cotton")
+
+
+def test_an_evaluation_of_before_there_were_golden_questions_has_none() -> None:
+    assert evaluation.golden(f"{JOB}evaluation.json") == ()
+
+
+@pytest.mark.parametrize("content", [b"{}", b"no json", b'[{"name": "a.jpg"}]', b'[{"picture": "%%"}]'])
+def test_golden_questions_that_cannot_be_asked_are_refused(content: bytes) -> None:
+    storage.write_bytes(f"{JOB}golden.json", content)
+    with pytest.raises(ReportError, match=r"golden\.json is not as expected"):
+        evaluation.golden(f"{JOB}evaluation.json")
+
+
+def test_an_archive_without_golden_questions_is_not_published() -> None:
+    files = {"evaluation.json": json.dumps(REPORT).encode(), "evaluation.html": PAGE}
+    storage.write_bytes(ARCHIVE, tar(files))
+    with pytest.raises(ReportError, match=r"holds no golden\.json"):
+        evaluation.publish(ARCHIVE)
+    storage.write_bytes(ARCHIVE, tar({**files, "golden.json": json.dumps(GOLDEN[0]).encode()}))
+    with pytest.raises(ReportError, match=r"golden\.json in .* is not as expected"):
+        evaluation.publish(ARCHIVE)
 
 
 def test_an_archive_without_a_report_is_refused() -> None:
@@ -98,7 +126,7 @@ def test_an_inflated_report_is_refused_unread() -> None:
 
 def test_what_stands_behind_an_inflated_member_is_not_read() -> None:
     content = json.dumps(REPORT).encode()
-    storage.write_bytes(ARCHIVE, tar({"bomb": b"0" * (17 * 2**20), "evaluation.json": content}))
+    storage.write_bytes(ARCHIVE, tar({"bomb": b"0" * (25 * 2**20), "evaluation.json": content}))
     with pytest.raises(ReportError, match="holds no"):
         evaluation.load(ARCHIVE)
 

@@ -170,7 +170,7 @@ def test_report_page_and_decision_are_kept_beside_the_job_and_are_lineage(caplog
     assert storage.read_json(f"{JOB}gate.json") == json.loads(json.dumps(decision.reference()))
     assert (decision.report_uri, decision.page_uri) == (f"{JOB}evaluation.json", f"{JOB}evaluation.html")
     written = [dataset.name for dataset in record.outputs]
-    assert written == [f"{JOB}evaluation.json", f"{JOB}evaluation.html", f"{JOB}gate.json"]
+    assert written == [f"{JOB}{name}" for name in ("evaluation.json", "evaluation.html", "golden.json", "gate.json")]
     assert record.counts == {"benchmark_pairs": 40, "benchmark_pictures": 40}
     assert record.details["gate"] == "overridden"
     assert record.details["promoted_by"] == "ada"

@@ -81,9 +81,9 @@ def test_the_report_has_every_model_and_the_challengers_lead_over_each(finished:
     assert set(report["calibration"]["attributes"]) == {"Sleeve Length", "baseColour"}
 
 
-def test_report_and_page_are_in_both_artefacts(finished: Finished) -> None:
+def test_report_page_and_golden_questions_are_in_both_artefacts(finished: Finished) -> None:
     model, output = finished.container.model, finished.container.output_data
-    for file in ("evaluation.json", "evaluation.html"):
+    for file in ("evaluation.json", "evaluation.html", "golden.json"):
         assert (model / file).read_text() == (output / file).read_text()
     assert (model / "evaluation.html").read_text().startswith("<!doctype html>")
 

@@ -2,7 +2,8 @@
 
 Channels ``benchmark``, ``validation`` (another side, on which the probabilities are calibrated), ``base``,
 ``challenger`` and, if there is one, ``champion`` (the last two hold a training job's ``model.tar.gz``). Leaves
-``evaluation.json`` for programs and ``evaluation.html`` for people in the model directory and in the output directory.
+``evaluation.json`` for programs, ``evaluation.html`` for people and ``golden.json`` (see ``golden.py``) for whoever
+deploys the challenger, in the model directory and in the output directory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookbook_image import examples, families, metrics, page, pairs, resampling
+from lookbook_image import examples, families, golden, metrics, page, pairs, resampling
 from lookbook_image.container import Container
 from lookbook_image.errors import JobError
 from lookbook_image.families.base import Family
@@ -45,7 +46,7 @@ class _Sides:
 
 
 def run(container: Container) -> None:
-    """Score every model that ``container``'s channels hold and write report and page.
+    """Score every model that ``container``'s channels hold and write report, page and golden questions.
 
     Raises:
         JobError: a channel, a model, a side or a hyperparameter is missing or can't be used, or a model's answers have
@@ -60,11 +61,15 @@ def run(container: Container) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         given = _ask_models(container, sides, Path(scratch))
     content = _report(sides, given, target)
-    shown = page.render(content, examples.choose(sides.benchmark, given))
+    files = {
+        FILE: json.dumps(content, indent=2, allow_nan=False) + "\n",
+        PAGE: page.render(content, examples.choose(sides.benchmark, given)),
+        golden.FILE: golden.render(sides.benchmark, given["challenger"]),
+    }
     for directory in (container.model, container.output_data):
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / FILE).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-        (directory / PAGE).write_text(shown)
+        for name, text in files.items():
+            (directory / name).write_text(text)
 
 
 def target_precision(values: Mapping[str, str]) -> float:

@@ -145,6 +145,18 @@ def open_pictures(side: Side, *, at_least: int) -> Iterator[tuple[int, Image.Ima
         raise _missing(side, list(wanted))
 
 
+def picture_files(side: Side, names: set[str]) -> dict[str, bytes]:
+    """Return the files of the pictures called ``names``, as they are.
+
+    Raises:
+        JobError: a picture is missing.
+    """
+    files = {name: file.read() for name, file in _members(side.directory) if name in names}
+    if missing := sorted(names - files.keys()):
+        raise _missing(side, missing)
+    return files
+
+
 def _missing(side: Side, names: Sequence[str]) -> JobError:
     return JobError(
         f"{side.directory}: {len(names)} of {len(side.pictures)} pictures aren't in pictures-*.tar, "

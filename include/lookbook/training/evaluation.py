@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from lookbook import storage
 from lookbook.errors import PermanentError
@@ -22,9 +22,10 @@ log = logging.getLogger(__name__)
 JOBS = "training/jobs"
 """Where in the bucket every training and evaluation job leaves its output, under its name."""
 
-_REPORT, _PAGE = "evaluation.json", "evaluation.html"
-# A report is some kilobytes, a page with its pictures some hundred. What is larger is neither, and is not read.
-_MAX_BYTES = {_REPORT: 4 * 2**20, _PAGE: 16 * 2**20}
+_REPORT, _PAGE, _GOLDEN = "evaluation.json", "evaluation.html", "golden.json"
+# A report is some kilobytes, a page with its pictures some hundred, and there are up to 16 golden pictures of up to a
+# megabyte each. What is larger is none of them, and is not read.
+_MAX_BYTES = {_REPORT: 4 * 2**20, _PAGE: 16 * 2**20, _GOLDEN: 24 * 2**20}
 _MAX_ARCHIVE_BYTES = 64 * 2**20
 _MAX_MEMBERS = 100
 _PROBLEMS_NAMED = 3
@@ -155,6 +156,19 @@ class EvaluationReport(_Part):
         return self
 
 
+class GoldenQuestion(_Part):
+    """A question of the benchmark and what the challenger answered; ``picture`` is the file."""
+
+    name: str = Field(min_length=1)
+    picture: Base64Bytes = Field(min_length=1)
+    attribute: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    answer: str
+
+
+_GOLDEN_QUESTIONS = TypeAdapter(tuple[GoldenQuestion, ...])
+
+
 @dataclass(frozen=True)
 class Published:
     """A report, and where it and its page are kept as objects of their own."""
@@ -165,20 +179,22 @@ class Published:
 
 
 def publish(archive_uri: str) -> Published:
-    """Check the report of a job's ``model.tar.gz`` and keep report and page as objects beside it.
+    """Check what a job's ``model.tar.gz`` holds and keep report, page and golden questions as objects beside it.
 
     Doing it twice leaves what once leaves.
 
     Raises:
-        ReportError: the archive is too large or broken, or lacks report or page, or the report is not as expected.
+        ReportError: the archive is too large or broken, or lacks one of them, or it is not as expected.
     """
-    files = _read(archive_uri, (_REPORT, _PAGE))
+    files = _read(archive_uri, (_REPORT, _PAGE, _GOLDEN))
     report = _parse(files[_REPORT], f"{_REPORT} in {archive_uri}")
+    _parse_golden(files[_GOLDEN], f"{_GOLDEN} in {archive_uri}")
     published = Published(report, f"{job_uri(archive_uri)}{_REPORT}", f"{job_uri(archive_uri)}{_PAGE}")
     kept = storage.write_bytes(published.report_uri, files[_REPORT], content_type="application/json")
     page = storage.write_bytes(published.page_uri, files[_PAGE], content_type="text/html; charset=utf-8")
-    records.writes_object(kept)
-    records.writes_object(page)
+    golden = storage.write_bytes(golden_uri(published.report_uri), files[_GOLDEN], content_type="application/json")
+    for stored in (kept, page, golden):
+        records.writes_object(stored)
     log.info("The evaluation's page, with pictures and plots: %s", published.page_uri)
     return published
 
@@ -223,6 +239,29 @@ def thresholds(report_uri: str) -> Mapping[str, float | None]:
     return {attribute: one.threshold for attribute, one in report.calibration.attributes.items()}
 
 
+def golden(report_uri: str) -> tuple[GoldenQuestion, ...]:
+    """Return the questions that the evaluated model must answer as it did then; none of an evaluation without any.
+
+    Args:
+        report_uri: of a report that was published.
+
+    Raises:
+        ReportError: they are not as expected.
+    """
+    uri = golden_uri(report_uri)
+    try:
+        content = storage.read_bytes(uri)
+    except storage.ObjectNotFoundError:
+        log.warning("%s does not exist: that evaluation kept no golden questions.", uri)
+        return ()
+    return _parse_golden(content, uri)
+
+
+def golden_uri(report_uri: str) -> str:
+    """Return where the golden questions are kept: beside the report."""
+    return f"{report_uri.rpartition('/')[0]}/{_GOLDEN}"
+
+
 def job_uri(archive_uri: str) -> str:
     """Return the prefix of the job that wrote ``<prefix>output/model.tar.gz``."""
     return archive_uri.rpartition("/")[0].removesuffix("output")
@@ -231,6 +270,13 @@ def job_uri(archive_uri: str) -> str:
 def _parse(content: bytes, where: str) -> EvaluationReport:
     try:
         return EvaluationReport.model_validate_json(content)
+    except ValidationError as error:
+        raise ReportError(f"{where} is not as expected: {_problems(error)}. Evaluate again.") from error
+
+
+def _parse_golden(content: bytes, where: str) -> tuple[GoldenQuestion, ...]:
+    try:
+        return _GOLDEN_QUESTIONS.validate_json(content)
     except ValidationError as error:
         raise ReportError(f"{where} is not as expected: {_problems(error)}. Evaluate again.") from error
 
