@@ -82,9 +82,35 @@ class Objects:
         prefix = Location.parse(uri)
         count = 0
         for key in self._keys(prefix):
-            self._fetch(prefix.bucket, key, _target(directory, _relative(key, prefix.key)))
+            self._fetch(prefix.bucket, key, _target(directory, relative_key(key, prefix.key)))
             count += 1
         return count
+
+    def read(self, uri: str) -> bytes:
+        """Return an object's bytes.
+
+        Raises:
+            ObjectsError: it is missing.
+        """
+        location = Location.parse(uri)
+        try:
+            body: bytes = self.s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
+        except ClientError as error:
+            raise ObjectsError(f"ClientError: {uri} can't be read: {error}") from error
+        return body
+
+    def write(self, uri: str, body: bytes) -> None:
+        """Write an object."""
+        location = Location.parse(uri)
+        self.s3.put_object(Bucket=location.bucket, Key=location.key, Body=body)
+
+    def keys(self, uri: str) -> Iterator[str]:
+        """Return the keys of the objects under a prefix, directory markers left out.
+
+        Raises:
+            ObjectsError: the bucket is missing.
+        """
+        return self._keys(Location.parse(uri))
 
     def upload(self, file: Path, uri: str) -> None:
         """Copy a file, which must not change meanwhile, to an object."""
@@ -180,7 +206,8 @@ def _stamp(path: Path) -> Stamp | None:
     return (stat.st_mtime_ns, stat.st_size) if S_ISREG(stat.st_mode) else None
 
 
-def _relative(key: str, prefix: str) -> str:
+def relative_key(key: str, prefix: str) -> str:
+    """Return what SageMaker names an object below a prefix: the rest of its key."""
     if prefix.endswith("/") or not prefix:
         return key[len(prefix) :]
     if key.startswith(prefix + "/"):

@@ -29,6 +29,7 @@ class Settings:
     port: int = 4566
     host: str = "127.0.0.1"
     training_capacity: int = 1
+    transform_capacity: int = 1
     poll: float = 0.2
     checkpoint_interval: float = 2.0
     stop_grace: float = 30.0
@@ -49,6 +50,7 @@ class Settings:
 
 _NUMBERS = {
     "LOCAL_AWS_TRAINING_CAPACITY": ("training_capacity", int),
+    "LOCAL_AWS_TRANSFORM_CAPACITY": ("transform_capacity", int),
     "LOCAL_AWS_POLL": ("poll", float),
     "LOCAL_AWS_CHECKPOINT_INTERVAL": ("checkpoint_interval", float),
     "LOCAL_AWS_STOP_GRACE": ("stop_grace", float),

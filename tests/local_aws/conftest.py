@@ -119,6 +119,37 @@ class Account:
         wait_for((self.base(name) / "checkpoints/progress").exists)
         return self.base(name)
 
+    def transform(self, name: str, model: str, source: str = "", **request: Any) -> str:
+        """Create a transform job over ``s3://data/<source>``, by default its name, and return its name."""
+        place = {"S3DataType": "S3Prefix", "S3Uri": f"s3://data/{source or name + '/in/'}"}
+        given = {
+            "TransformInput": {"DataSource": {"S3DataSource": place}, "ContentType": "application/x-image"},
+            "TransformOutput": {"S3OutputPath": f"s3://data/{name}/out", "Accept": "application/json"},
+            "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+        }
+        self.sagemaker.create_transform_job(TransformJobName=name, ModelName=model, **{**given, **request})
+        return name
+
+    def transformed(self, name: str) -> dict[str, Any]:
+        """Wait for a transform job's end and return it."""
+
+        def look() -> dict[str, Any] | None:
+            job = self.sagemaker.describe_transform_job(TransformJobName=name)
+            return job if job["TransformJobStatus"] not in UNFINISHED else None
+
+        return dict(wait_for(look))
+
+    def put(self, prefix: str, **objects: bytes) -> None:
+        """Write objects below a prefix of the bucket."""
+        for name, body in objects.items():
+            self.s3.put_object(Bucket="data", Key=f"{prefix}{name}", Body=body)
+
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """Return the objects below a prefix of the bucket, by what follows it."""
+        found = self.s3.list_objects_v2(Bucket="data", Prefix=prefix).get("Contents", [])
+        keys = [item["Key"] for item in found]
+        return {key.removeprefix(prefix): self.s3.get_object(Bucket="data", Key=key)["Body"].read() for key in keys}
+
     def archive(self, uri: str) -> dict[str, bytes]:
         """Return the files of a tar.gz object."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")

@@ -66,11 +66,25 @@ def write_model(parameters: dict) -> None:
     (BASE / "model/seen.json").write_text(json.dumps(seen))
 
 
+def once(body: bytes) -> int:
+    """Return the status that a body asks for, the first time that it comes."""
+    seen = BASE / f"tmp/{body.split()[2].decode()}"
+    if seen.exists():
+        return 200
+    seen.touch()
+    return int(body.split()[1])
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.answer(500 if os.environ.get("DO") == "no-ping" else 200, b"")
+        if self.path == "/execution-parameters":
+            concurrency = os.environ.get("CONCURRENCY")
+            told = json.dumps({"MaxConcurrentTransforms": int(concurrency)}) if concurrency else ""
+            self.answer(200 if concurrency else 404, told.encode())
+        else:
+            self.answer(500 if os.environ.get("DO") == "no-ping" else 200, b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -79,6 +93,10 @@ class Handler(BaseHTTPRequestHandler):
         elif body.startswith(b"sleep "):
             time.sleep(float(body.split()[1]))
             self.answer(200, b"slept")
+        elif body.startswith(b"die"):
+            os._exit(9)
+        elif body.startswith(b"once "):
+            self.answer(once(body), b"the second time")
         else:
             self.answer(200, self.echo(body))
 
@@ -91,6 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             "length": len(body),
             "content_type": self.headers["Content-Type"],
             "accept": self.headers["Accept"],
+            "variables": {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_")},
             "pid": os.getpid(),
         }
         return json.dumps(told).encode()

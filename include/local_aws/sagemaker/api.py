@@ -15,6 +15,7 @@ from local_aws import shapes
 from local_aws.errors import AwsError, unknown_operation
 from local_aws.images import Image
 from local_aws.objects import Objects
+from local_aws.sagemaker.building import Builder
 from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.hosting import Hosting
 from local_aws.sagemaker.jobs import Jobs
@@ -22,6 +23,8 @@ from local_aws.sagemaker.models import EndpointConfigs, Models
 from local_aws.sagemaker.registry import Registry
 from local_aws.sagemaker.tags import Tags
 from local_aws.sagemaker.training import Trainer
+from local_aws.sagemaker.transform import Transformer
+from local_aws.sagemaker.transform_jobs import TransformJobs
 from local_aws.settings import Settings
 from local_aws.state import Document, Store
 
@@ -38,14 +41,21 @@ class SageMaker:
         tags = Tags(store)
         models = Models(store, objects, images, tags)
         self.trainer = Trainer(store, objects, logs, images, settings)
-        self.hosting = Hosting(store, objects, logs, models, images, settings)
+        builder = Builder(models, images, objects, settings)
+        self.hosting = Hosting(store, logs, builder, settings)
+        self.transformer = Transformer(store, logs, builder, settings)
         jobs, registry = Jobs(store, self.trainer, images, tags), Registry(store, tags)
+        transforms = TransformJobs(store, self.transformer, tags)
         configs, endpoints = EndpointConfigs(store, tags), Endpoints(store, self.hosting, models, tags)
         self._operations: dict[str, Callable[[Document], Document]] = {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
             "ListTrainingJobs": jobs.list,
             "StopTrainingJob": jobs.stop,
+            "CreateTransformJob": transforms.create,
+            "DescribeTransformJob": transforms.describe,
+            "ListTransformJobs": transforms.list,
+            "StopTransformJob": transforms.stop,
             "CreateModel": models.create,
             "DescribeModel": models.describe,
             "ListModels": models.list,
@@ -77,10 +87,12 @@ class SageMaker:
         """Take up what an earlier gateway left; needs the gateway's address to answer."""
         self.trainer.start()
         self.hosting.start()
+        self.transformer.start()
 
     def close(self) -> None:
         """End every process."""
         self.trainer.close()
+        self.transformer.close()
         self.hosting.close()
 
     async def handle(self, request: Request) -> Response:

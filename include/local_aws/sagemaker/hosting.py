@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from local_aws import process
 from local_aws.errors import AwsError
-from local_aws.images import Image
-from local_aws.objects import Objects, ObjectsError
-from local_aws.sagemaker import container, names
-from local_aws.sagemaker.fleet import Fleet, Replica, new_id, why_not
-from local_aws.sagemaker.models import Models
+from local_aws.objects import ObjectsError
+from local_aws.sagemaker import names
+from local_aws.sagemaker.building import Builder
+from local_aws.sagemaker.fleet import Fleet
+from local_aws.sagemaker.replica import Replica, new_id, why_not
 from local_aws.settings import Settings
 from local_aws.state import Document, Store
 
@@ -40,17 +40,8 @@ class Interrupted(Exception):  # noqa: N818 - says what happened; it is no fault
 class Hosting:
     """Runs the endpoints' processes; the records are the store's, the routing table is memory's."""
 
-    def __init__(
-        self,
-        store: Store,
-        objects: Objects,
-        logs: Any,
-        models: Models,
-        images: Mapping[str, Image],
-        settings: Settings,
-    ) -> None:
-        self._store, self._objects, self._logs, self._models = store, objects, logs, models
-        self._images, self._settings = images, settings
+    def __init__(self, store: Store, logs: Any, builder: Builder, settings: Settings) -> None:
+        self._store, self._logs, self._builder, self._settings = store, logs, builder, settings
         self._routes: dict[str, Fleet] = {}
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -144,26 +135,19 @@ class Hosting:
         return Fleet(identity, name, config["EndpointConfigName"], directory, replicas)
 
     def _replica(self, variant: Document, directory: Path) -> Replica:
-        described = self._models.container(variant["_model"])
-        image, base = self._images[described["Image"]], directory / variant["VariantName"]
-        return Replica(
+        timeout = "ContainerStartupHealthCheckTimeoutInSeconds"
+        fields = {"start_timeout": variant[timeout]} if timeout in variant else {}
+        return self._builder.replica(
+            variant["_model"],
+            directory / variant["VariantName"],
             name=variant["VariantName"],
             weight=variant.get("InitialVariantWeight", 1.0),
-            directory=base,
-            argv=[*image.command, "serve"],
-            env=container.serving_environment(image, described, base, self._settings.url),
-            cwd=str(image.cwd),
-            start_timeout=variant.get(
-                "ContainerStartupHealthCheckTimeoutInSeconds", self._settings.endpoint_start_timeout
-            ),
+            **fields,
         )
 
     def _prepare(self, fleet: Fleet, config: Document) -> None:
         for replica, variant in zip(fleet.replicas, config["ProductionVariants"], strict=True):
-            (replica.directory / "tmp").mkdir(parents=True)
-            data = self._models.container(variant["_model"]).get("ModelDataUrl")
-            if data:
-                self._objects.unpack(data, replica.directory / "model")
+            self._builder.prepare(replica, variant["_model"])
 
     def _await(self, fleet: Fleet, replica: Replica) -> None:
         deadline = time.monotonic() + replica.start_timeout

@@ -12,9 +12,15 @@ ENDPOINT_CONFIG = "endpoint-config"
 ENDPOINT = "endpoint"
 PACKAGE_GROUP = "model-package-group"
 PACKAGE = "model-package"
-KINDS = (TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, PACKAGE_GROUP, PACKAGE)
+TRANSFORM_JOB = "transform-job"
+KINDS = (TRANSFORM_JOB, TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, PACKAGE_GROUP, PACKAGE)
 
-_TITLES = {MODEL: "model", ENDPOINT_CONFIG: "endpoint configuration", ENDPOINT: "endpoint"}
+_TITLES = {
+    MODEL: "model",
+    ENDPOINT_CONFIG: "endpoint configuration",
+    ENDPOINT: "endpoint",
+    TRANSFORM_JOB: "transform job",
+}
 
 
 def arn(kind: str, name: str) -> str:
@@ -45,7 +51,7 @@ def already_existing(kind: str, name: str) -> AwsError:
 
 
 def find(store: Store, kind: str, name: str) -> Document:
-    """Return a model, endpoint config or endpoint.
+    """Return a model, endpoint config, endpoint or transform job.
 
     Raises:
         AwsError: there is none of that name.

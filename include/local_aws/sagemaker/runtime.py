@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from local_aws.errors import AwsError, unknown_operation
-from local_aws.sagemaker.fleet import LOG_GROUP, Fleet, Replica
+from local_aws.sagemaker.fleet import LOG_GROUP, Fleet
 from local_aws.sagemaker.hosting import Hosting
+from local_aws.sagemaker.replica import Replica
 from local_aws.settings import ACCOUNT, REGION, Settings
 
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
