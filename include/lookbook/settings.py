@@ -126,7 +126,36 @@ class Settings(BaseSettings):
     endpoint_name: str = Field("lookbook-attributes", description="Endpoint that answers questions about pictures")
     model_package_group: str = Field("lookbook-attributes", description="Registry group of the attribute model")
     endpoint_instance_type: str = Field("ml.g5.xlarge", description="Instance type of the endpoint")
+    endpoint_instances: int = Field(1, ge=1, le=100, description="Instances of the endpoint")
+    endpoint_max_latency_ms: int = Field(
+        10_000,
+        gt=0,
+        description="A model that mostly takes longer for an answer fails verification; when one request in a hundred "
+        "takes longer, an alarm rings",
+    )
+    endpoint_max_error_share: float = Field(
+        0.05, gt=0, lt=1, description="When a larger share of requests ends in the container's fault, an alarm rings"
+    )
+    alarm_topic_arn: str | None = Field(
+        None, description="SNS topic that is told when an alarm rings, and when it ends"
+    )
+    deployment_traffic: Literal["all_at_once", "canary", "linear"] = Field(
+        "all_at_once", description="How an update of the endpoint moves requests to the new model"
+    )
+    deployment_step_percent: int = Field(
+        20, ge=10, le=50, description="Share of the capacity that a canary, or each linear step, moves"
+    )
+    deployment_wait_s: int = Field(
+        0, ge=0, le=3600, description="Seconds that alarms are watched after each step; if one rings, AWS goes back"
+    )
+    deployment_termination_wait_s: int = Field(
+        0, ge=0, le=3600, description="Seconds that the old instances are kept after the last step"
+    )
+    deployment_max_s: int = Field(3600, ge=600, le=28_800, description="An update that takes longer is rolled back")
     endpoint_concurrency: int = Field(8, gt=0, description="Requests to the endpoint in flight from one task")
+    endpoint_patience_s: float = Field(
+        600, gt=0, description="A picture without an answer is asked about for so long: a container may be restarting"
+    )
     min_probability: float = Field(
         0.5, ge=0, le=1, description="A less probable answer is not used as a fact, whatever its attribute's threshold"
     )
