@@ -37,6 +37,7 @@ CANDIDATES = "lookbook.candidates"
 VALIDATION = "lookbook.validation"
 RUN = "lookbook.run-id"
 _PUBLISH_ATTEMPTS = 5
+_AUDIT = "audit-"
 
 
 class AuditError(PermanentError):
@@ -142,7 +143,12 @@ def publish(staged: Staged) -> Published:
 
 def branch_of(drop_id: str) -> str:
     """Return the name of a drop's audit branch."""
-    return f"audit-{drop_id}"
+    return f"{_AUDIT}{drop_id}"
+
+
+def drop_of_branch(branch: str) -> str | None:
+    """Return the drop whose audit branch this is, ``None`` for any other branch."""
+    return branch.removeprefix(_AUDIT) if branch.startswith(_AUDIT) else None
 
 
 def _load(candidates_uri: str, validation_uri: str) -> _Drop:

@@ -84,6 +84,12 @@ def keep(drop_id: str, holder: Holder) -> None:
         )
 
 
+def is_held(drop_id: str) -> bool:
+    """Return whether a run has worked on a drop within the last ``drop_lease_s`` seconds."""
+    found = storage.read_version(_uri(drop_id))
+    return found is not None and datetime.now(UTC) < _parse(found[0])[1]
+
+
 def _uri(drop_id: str) -> str:
     drop_uri(drop_id)  # a lease is of a drop, named as one
     return f"s3://{get_settings().bucket}/staging/{drop_id}/lease.json"

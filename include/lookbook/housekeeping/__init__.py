@@ -1,0 +1,1 @@
+"""What nothing refers to any more: found, planned, shown and deleted; and what everything costs."""

@@ -1,0 +1,178 @@
+"""A plan is kept, shown and carried out on an account: what is there before and after."""
+
+from __future__ import annotations
+
+import pytest
+
+from lookbook import storage
+from lookbook.aws import client
+from lookbook.housekeeping import expiring, plans
+from lookbook.housekeeping.plans import TooMuchError
+from lookbook.serving.requests import serving_requests
+from lookbook.settings import get_settings
+from lookbook.training import registry
+
+RUN = "manual__2026-11-21T05:00:00+00:00"
+
+
+@pytest.fixture(autouse=True)
+def everything_is_old(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_EXPIRE_AFTER_DAYS", "0.000000001")
+    monkeypatch.setenv("LOOKBOOK_KEEP_CHAMPIONS", "1")
+    monkeypatch.setenv("LOOKBOOK_ENDPOINT_INSTANCE_TYPE", "ml.g4dn.xlarge")  # one that moto knows
+    get_settings.cache_clear()
+
+
+def job(number: int) -> str:
+    return f"s3://lookbook/training/jobs/lookbook-train-{number}/"
+
+
+def dataset(number: int) -> str:
+    return f"s3://lookbook/training/datasets/d{number}/"
+
+
+def release(number: int, status: str = "Approved") -> dict[str, str]:
+    """Train, register and prepare to serve a model; return the names of its resources."""
+    archive = f"{job(number)}output/model.tar.gz"
+    storage.write_bytes(archive, b"weights")
+    storage.write_json(f"{job(number)}evaluation.json", {"format": 2})
+    storage.write_bytes(f"{dataset(number)}train/pictures-00000.tar", b"pictures")
+    storage.write_json(f"{dataset(number)}dataset.json", {"products_snapshot": "1"})
+    package_arn = client("sagemaker").create_model_package(
+        ModelPackageGroupName="lookbook-attributes",
+        ModelApprovalStatus=status,
+        InferenceSpecification={"Containers": [{"Image": "image", "ModelDataUrl": archive}]},
+        CustomerMetadataProperties={"dataset_id": f"d{number}", "training_job": f"lookbook-train-{number}"},
+    )["ModelPackageArn"]
+    asked = serving_requests(package_arn)
+    client("sagemaker").create_model(**asked["model"])
+    client("sagemaker").create_endpoint_config(**asked["endpoint_config"])
+    return {
+        "package": package_arn,
+        "model": asked["model"]["ModelName"],
+        "config": asked["endpoint_config"]["EndpointConfigName"],
+    }
+
+
+@pytest.fixture
+def releases(everything_is_old: None) -> list[dict[str, str]]:
+    """Three models, the third in service."""
+    client("sagemaker").create_model_package_group(ModelPackageGroupName="lookbook-attributes")
+    released = [release(number) for number in range(1, 4)]
+    client("sagemaker").create_endpoint(
+        EndpointName=get_settings().endpoint_name, EndpointConfigName=released[-1]["config"]
+    )
+    return released
+
+
+def there(operation: str, member: str, name: str) -> list[str]:
+    return sorted(item[name] for item in getattr(client("sagemaker"), operation)()[member])
+
+
+def configs() -> list[str]:
+    return there("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")
+
+
+def models() -> list[str]:
+    return there("list_models", "Models", "ModelName")
+
+
+def objects(prefix: str) -> list[str]:
+    return [stored.uri.removeprefix(prefix) for stored in storage.list_objects(prefix)]
+
+
+def test_what_nothing_refers_to_goes_and_the_reports_and_packages_stay(releases: list[dict[str, str]]) -> None:
+    outcome = expiring.carry_out(expiring.plan_run("models", RUN)["uri"], dry_run=False)
+    assert outcome.deleted == {"endpoint_config": 2, "model": 2, "artefact": 2, "data_set": 2}
+    assert configs() == sorted(one["config"] for one in releases[2:])
+    assert models() == sorted(one["model"] for one in releases[2:])
+    assert objects(job(1)) == objects(job(2)) == ["evaluation.json"]
+    assert objects(job(3)) == ["evaluation.json", "output/model.tar.gz"]
+    assert objects(dataset(1)) == []
+    assert objects(dataset(3)) == ["dataset.json", "train/pictures-00000.tar"]
+
+
+def test_the_registry_says_whose_artefact_is_gone(releases: list[dict[str, str]]) -> None:
+    expiring.carry_out(expiring.plan_run("models", RUN)["uri"], dry_run=False)
+    told = [registry.describe(one["package"])["CustomerMetadataProperties"].get("artefact") for one in releases]
+    assert told[0] and told[0].startswith("expired 20")
+    assert told[2:] == [None]
+
+
+def test_a_dry_run_deletes_nothing_and_says_what_would_go(releases: list[dict[str, str]]) -> None:
+    planned = expiring.plan_run("models", RUN)
+    outcome = expiring.carry_out(planned["uri"], dry_run=True)
+    assert (outcome.dry_run, outcome.deleted["model"]) == (True, 2)
+    assert len(configs()) == len(models()) == 3
+    assert objects(job(1)) == ["evaluation.json", "output/model.tar.gz"]
+
+
+def test_carried_out_again_a_plan_changes_nothing(releases: list[dict[str, str]]) -> None:
+    uri = expiring.plan_run("models", RUN)["uri"]
+    expiring.carry_out(uri, dry_run=False)
+    before = configs(), models(), objects("s3://lookbook/training/")
+    assert expiring.carry_out(uri, dry_run=False).deleted == {}
+    assert (configs(), models(), objects("s3://lookbook/training/")) == before
+
+
+def test_what_is_deployed_after_it_was_planned_to_go_stays(releases: list[dict[str, str]]) -> None:
+    uri = expiring.plan_run("models", RUN)["uri"]
+    client("sagemaker").create_endpoint(EndpointName="a-rollback", EndpointConfigName=releases[0]["config"])
+    expiring.carry_out(uri, dry_run=False)
+    assert releases[0]["config"] in configs()
+    assert releases[0]["model"] in models()
+    assert "output/model.tar.gz" in objects(job(1))
+    assert releases[1]["model"] not in models()
+
+
+def test_a_run_that_was_killed_halfway_is_finished_by_the_next(
+    releases: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = expiring.plan_run("models", RUN)["uri"]
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            expiring.carry_out(uri, dry_run=False)
+    assert len(models()) == 1
+    expiring.carry_out(expiring.plan_run("models", "the next")["uri"], dry_run=False)
+    assert objects(job(1)) == ["evaluation.json"]
+    assert objects(dataset(1)) == []
+
+
+def _killed(uri: str) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_model_that_nobody_tagged_as_lookbooks_stays(releases: list[dict[str, str]]) -> None:
+    arn = client("sagemaker").describe_model(ModelName=releases[0]["model"])["ModelArn"]
+    client("sagemaker").delete_tags(ResourceArn=arn, TagKeys=["project"])
+    expiring.carry_out(expiring.plan_run("models", RUN)["uri"], dry_run=False)
+    assert releases[0]["model"] in models()
+    assert "output/model.tar.gz" in objects(job(1))
+
+
+def test_more_than_the_share_that_may_go_is_refused_whole(releases: list[dict[str, str]]) -> None:
+    for number in range(4, 16):
+        storage.write_bytes(f"{job(number)}output/model.tar.gz", b"weights")
+    uri = expiring.plan_run("models", RUN)["uri"]
+    with pytest.raises(TooMuchError, match="14 of 15 things of kind artefact"):
+        expiring.carry_out(uri, dry_run=False)
+    assert len(configs()) == 3
+    expiring.carry_out(uri, dry_run=False, max_share=1)
+    assert objects(job(15)) == []
+
+
+def test_another_groups_packages_keep_their_artefacts(
+    releases: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_MODEL_PACKAGE_GROUP", "another")
+    get_settings.cache_clear()
+    assert [expiry.kind for expiry in expiring.plan("models").expiries] == []
+
+
+def test_the_plan_and_its_page_say_what_goes_and_why(releases: list[dict[str, str]]) -> None:
+    planned = expiring.plan_run("models", RUN)
+    assert planned["expiries"] == len(plans.read(planned["uri"]).expiries) == 8
+    page = storage.read_bytes(planned["uri"].replace(".json", ".html")).decode()
+    assert releases[0]["config"] in page and "no kept model or package" in page
+    assert "<script" not in page and "http" not in page
