@@ -66,9 +66,11 @@ class InstructBlipFamily(Family):
         tokens = self.processor.tokenizer(list(answers), padding=True, return_tensors="pt")
         return tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, IGNORED)
 
+    def pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
+        return self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
+
     @torch.no_grad()
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        pixels = self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
+    def features(self, pixels: Tensor) -> Tensor:
         return self.model.vision_model(pixels.to(self.device, self.model.dtype)).last_hidden_state.cpu()
 
     def forward(self, features: Tensor, prompts: Prompts, labels: Tensor) -> Output:

@@ -65,9 +65,11 @@ class LlavaFamily(Family):
         tokens = tokenizer(texts, padding=True, add_special_tokens=False, return_tensors="pt")
         return tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, IGNORED)
 
+    def pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
+        return self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
+
     @torch.no_grad()
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        pixels = self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
+    def features(self, pixels: Tensor) -> Tensor:
         tower = self.model.model.vision_tower
         output = tower(pixels.to(self.device, self.model.dtype), output_hidden_states=True)
         return output.hidden_states[self.model.config.vision_feature_layer].cpu()

@@ -16,22 +16,25 @@ from lookbook_image.errors import BadPictureError
 MAX_PIXELS = 50_000_000
 """A picture with more pixels is refused before it is decoded: 150 MB in RGB."""
 
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""Those that drops may hold. Pillow would read dozens more, and for one of them start another program."""
+
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise on bytes that aren't what they claim to be."""
 
 
-def decode(data: bytes, *, at_least: int | None = None) -> Image.Image:
-    """Return the picture in ``data`` as RGB.
+def decode(data: bytes | bytearray, *, at_least: int | None = None) -> Image.Image:
+    """Return the picture in ``data`` as RGB, of an animated one the first frame.
 
     Args:
-        data: a file in any format that Pillow reads.
+        data: a file in one of FORMATS, in any of their modes: a CMYK JPEG is converted.
         at_least: the side, in pixels, that will be needed; a large JPEG is then decoded at a fraction of its size.
 
     Raises:
         BadPictureError: ``data`` isn't a readable picture or has more than MAX_PIXELS.
     """
     with _refusing():
-        picture = Image.open(BytesIO(data))
+        picture = Image.open(BytesIO(data), formats=FORMATS)
         _check_size(picture)
         if at_least is not None:
             picture.draft("RGB", (at_least, at_least))
@@ -45,7 +48,7 @@ def check_header(file: IO[bytes]) -> None:
         BadPictureError: ``file`` doesn't begin as a picture does, or states more than MAX_PIXELS.
     """
     with _refusing():
-        _check_size(Image.open(file))
+        _check_size(Image.open(file, formats=FORMATS))
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def _refusing() -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise BadPictureError(f"more than {MAX_PIXELS} pixels", too_large=True) from error
     except UnidentifiedImageError as error:  # its own message names only a Python object
-        raise BadPictureError("not a readable picture (its format is unknown)") from error
+        raise BadPictureError(f"not a readable picture (none of {', '.join(FORMATS)})") from error
     except UNREADABLE as error:
         raise BadPictureError(f"not a readable picture ({error})") from error
 

@@ -66,17 +66,18 @@ class Generated:
 
 
 class Family(ABC):
-    """A loaded model with its processor. Frozen parts run in ``encode``, once a picture; the rest in the other two.
+    """A loaded model with its processor. Frozen parts run in ``features``, once a picture; ``forward``, ``generate``
+    run the rest.
 
-    What ``encode`` returns is opaque to the caller: one tensor row per picture, of whatever the frozen parts make of it
-    without knowing the question (BLIP-2: the Q-Former's output; InstructBLIP, PaliGemma, LLaVA: the vision tower's).
+    What ``features`` returns is opaque to the caller: one tensor row per picture, of whatever the frozen parts make of
+    it without knowing the question (BLIP-2: the Q-Former's output; InstructBLIP, PaliGemma, LLaVA: the vision tower's).
     """
 
     model_type: ClassVar[str]
     """``model_type`` in the config.json of this family's models."""
     lora_targets: ClassVar[str]
     """Regular expression that matches the whole name of each module that gets LoRA weights. None of them may lie in
-    what ``encode`` runs: its output is kept."""
+    what ``features`` runs: its output is kept."""
 
     model: PreTrainedModel
     processor: ProcessorMixin
@@ -89,9 +90,26 @@ class Family(ABC):
     def load(cls, directory: Path, device: torch.device, weights: Weights) -> Self:
         """Load model and processor from ``directory`` (``from_pretrained`` layout), frozen, on ``device``."""
 
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Texts that stand for something else than themselves in a prompt: the picture's place, the end of a text.
+
+        A question that contained the picture's place would take features that belong to other rows of its batch.
+        """
+        tokenizer = self.processor.tokenizer
+        return frozenset({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()})
+
     @abstractmethod
+    def pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Return n ``pictures`` as the model takes them: shape (n, …), on the CPU. May be called by any thread."""
+
+    @abstractmethod
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return features of one batch of n pictures: shape (n, …), on the CPU, in the model's precision."""
+
     def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
         """Return features of one batch of n ``pictures``: shape (n, …), on the CPU, in the model's precision."""
+        return self.features(self.pixels(pictures))
 
     @abstractmethod
     def prompts(self, questions: Sequence[str]) -> Prompts:

@@ -95,10 +95,14 @@ class Blip2Family(Family):
         tokens = self.processor.tokenizer(list(answers), padding=True, return_tensors="pt")
         return tokens["input_ids"].masked_fill(tokens["attention_mask"] == 0, IGNORED)
 
+    def pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
+        """Return ``pictures`` resized and normalised: shape (n, 3, side, side)."""
+        pixels: Tensor = self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
+        return pixels
+
     @torch.no_grad()
-    def encode(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Return the query vectors of ``pictures``: shape (n, query tokens, Q-Former width)."""
-        pixels = self.processor.image_processor(list(pictures), return_tensors="pt")["pixel_values"]
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return the query vectors of pictures: shape (n, query tokens, Q-Former width)."""
         features = self.model.get_image_features(pixels.to(self.device, self.model.dtype))
         return features.qformer_outputs.last_hidden_state.cpu()
 
