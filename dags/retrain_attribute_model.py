@@ -27,7 +27,8 @@ from lookbook_airflow.deployment import deployed
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
 from lookbook_airflow.links import EvaluationLink, linked
 from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
-from lookbook_airflow.operators.sagemaker import RegisterModelVersionOperator, TrainingJobOperator
+from lookbook_airflow.operators.sagemaker import RegisterModelVersionOperator
+from lookbook_airflow.operators.training import TrainingJobOperator
 
 JOB = {"pool": Pool.TRAINING, "execution_timeout": timedelta(hours=10)}
 

@@ -8,10 +8,6 @@ still good, it is waited for or returned; only what failed is made anew.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from datetime import timedelta
-from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.amazon.aws.operators.sagemaker import (
@@ -19,126 +15,21 @@ from airflow.providers.amazon.aws.operators.sagemaker import (
     SageMakerEndpointOperator,
     SageMakerModelOperator,
     SageMakerRegisterModelVersionOperator,
-    SageMakerTrainingOperator,
 )
 from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
-from airflow.sdk.bases.operator import BaseOperatorMeta
 from botocore.exceptions import ClientError
 
-from lookbook.errors import PermanentError, RetryableError
+from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
 from lookbook_airflow.lineage import traced
-from lookbook_airflow.triggers import TrainingJobTrigger
+from lookbook_airflow.operators.documented import Documented
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_JOB_NAME_LIMIT = 63
-# Beside its runtime a job waits for capacity and is started, downloaded to and uploaded from.
-_WAIT_BEYOND_RUNTIME = timedelta(hours=2)
-_FAULTS_OF_AWS = ("InternalServerError", "CapacityError")
 
-
-class _Documented:
-    """Shows the first line of the operator's docstring on its tasks, unless they bring a ``doc_md`` of their own."""
-
-    # A mixin's __init__ isn't wrapped by the operators' metaclass, which the operator then expects it to be.
-    @BaseOperatorMeta._apply_defaults
-    def __init__(self, **kwargs: Any) -> None:
-        first_line = (type(self).__doc__ or "").partition("\n")[0]
-        super().__init__(**({"doc_md": first_line} | kwargs))
-
-
-class TrainingJobOperator(_Documented, SageMakerTrainingOperator):
-    """Run one training job, once, and wait for it without holding a worker.
-
-    A retry or a cleared task attaches to the job of the same name that is running or completed. A job that failed or
-    was stopped is followed by one named ``<name>-2``, ``-3`` …, so the history stays readable.
-
-    Returns a reference: job name and ARN, artefact URIs, final metrics and billable seconds.
-
-    Args:
-        config: the CreateTrainingJob request (templated).
-
-    Raises:
-        PermanentError: the job failed by its own fault or was stopped; carries SageMaker's reason.
-        RetryableError: the job failed by AWS's fault.
-    """
-
-    def __init__(self, *, config: dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(config=config, print_log=False, deferrable=True, check_if_job_exists=False, **kwargs)
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Find or create the job, then wait for it or return what it left."""
-        self.preprocess_config()
-        job = self._find_or_create()
-        if job["TrainingJobStatus"] in self.hook.non_terminal_states:
-            self._wait_for(job["TrainingJobName"])
-        return self._finish(context, job)
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Look at the job itself: the trigger's word for its end is less exact than its description."""
-        return self._finish(context, self.hook.describe_training_job((event or {})["job_name"]))
-
-    def on_kill(self) -> None:
-        """Stop the job when the task is killed before it deferred."""
-        job = self._describe(self.config["TrainingJobName"])
-        if job and job["TrainingJobStatus"] == "InProgress":
-            self.hook.get_conn().stop_training_job(TrainingJobName=job["TrainingJobName"])
-
-    def _find_or_create(self) -> dict[str, Any]:
-        for name in _names(self.config["TrainingJobName"]):
-            job = self._describe(name)
-            if job is None:
-                return self._create(name)
-            if job["TrainingJobStatus"] not in ("Failed", "Stopped"):
-                self.log.info("Found job %s, which is %s: going on with it.", name, job["TrainingJobStatus"])
-                return job
-        raise AssertionError("names never end")
-
-    def _create(self, name: str) -> dict[str, Any]:
-        self.config["TrainingJobName"] = name
-        self.hook.get_conn().create_training_job(**self.config)
-        self.log.info("Created training job %s.", name)
-        return self.hook.describe_training_job(name)
-
-    def _describe(self, name: str) -> dict[str, Any] | None:
-        try:
-            return self.hook.describe_training_job(name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
-                return None
-            raise
-
-    def _wait_for(self, name: str) -> NoReturn:
-        interval = get_settings().poll_interval_s
-        longest = self.config["StoppingCondition"]["MaxRuntimeInSeconds"] + _WAIT_BEYOND_RUNTIME.total_seconds()
-        self.defer(
-            timeout=timedelta(seconds=longest),
-            trigger=TrainingJobTrigger(
-                job_name=name,
-                job_type="Training",
-                waiter_delay=interval,
-                waiter_max_attempts=math.ceil(longest / interval),
-                aws_conn_id=self.aws_conn_id,
-                region_name=self.region_name,
-                verify=self.verify,
-                botocore_config=self.botocore_config,
-            ),
-            method_name="execute_complete",
-        )
-        raise AssertionError("defer() raises")
-
-    def _finish(self, context: Context, job: dict[str, Any]) -> dict[str, Any]:
-        if job["TrainingJobStatus"] != "Completed":
-            raise _failure(job)
-        with traced(context):
-            _report_job(job)
-        return _job_reference(job)
-
-
-class ModelOperator(_Documented, SageMakerModelOperator):
+class ModelOperator(Documented, SageMakerModelOperator):
     """Create a SageMaker model; one of that name that is already there is the same one, since names hold a hash."""
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -149,7 +40,7 @@ class ModelOperator(_Documented, SageMakerModelOperator):
         return {"model_name": name, "model_arn": self.hook.describe_model(name)["ModelArn"]}
 
 
-class EndpointConfigOperator(_Documented, SageMakerEndpointConfigOperator):
+class EndpointConfigOperator(Documented, SageMakerEndpointConfigOperator):
     """Create an endpoint config; one of that name that is already there is the same one."""
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -161,7 +52,7 @@ class EndpointConfigOperator(_Documented, SageMakerEndpointConfigOperator):
         return {"endpoint_config_name": name, "endpoint_config_arn": arn}
 
 
-class EndpointOperator(_Documented, SageMakerEndpointOperator):
+class EndpointOperator(Documented, SageMakerEndpointOperator):
     """Create or update an endpoint and fail unless it then serves the config that was asked for.
 
     After an update that SageMaker rolled back the endpoint is ``InService`` again, with its **old** config. The stock
@@ -231,7 +122,7 @@ class EndpointOperator(_Documented, SageMakerEndpointOperator):
         return {"endpoint_name": endpoint["EndpointName"], "endpoint_config_name": asked}
 
 
-class RegisterModelVersionOperator(_Documented, SageMakerRegisterModelVersionOperator):
+class RegisterModelVersionOperator(Documented, SageMakerRegisterModelVersionOperator):
     """Register a model package, once per artefact.
 
     The request's ``ClientToken`` (in ``extras``) makes SageMaker answer a repeated call with the first one's package.
@@ -248,13 +139,6 @@ class RegisterModelVersionOperator(_Documented, SageMakerRegisterModelVersionOpe
         return arn
 
 
-def _names(base: str) -> Iterator[str]:
-    yield base
-    for number in count(2):
-        suffix = f"-{number}"
-        yield base[: _JOB_NAME_LIMIT - len(suffix)] + suffix
-
-
 def _create_once(create: Any, exists: str, log: Any) -> None:
     try:
         create()
@@ -262,31 +146,3 @@ def _create_once(create: Any, exists: str, log: Any) -> None:
         if exists not in error.response["Error"]["Message"]:
             raise
         log.info("Already there: %s", error.response["Error"]["Message"])
-
-
-def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
-    reason = (job.get("FailureReason") or job.get("SecondaryStatus", "no reason given")).rstrip(". ")
-    message = (
-        f"Training job {job['TrainingJobName']} ended {job['TrainingJobStatus']}: {reason}. "
-        f"Its log: CloudWatch group /aws/sagemaker/TrainingJobs, stream prefix {job['TrainingJobName']}."
-    )
-    return RetryableError(message) if reason.startswith(_FAULTS_OF_AWS) else PermanentError(message)
-
-
-def _report_job(job: dict[str, Any]) -> None:
-    for channel in job["InputDataConfig"]:
-        source = channel["DataSource"]["S3DataSource"]["S3Uri"]
-        records.reads("prefix", source, channel["ChannelName"])
-    records.writes("training_job", job["TrainingJobName"], job["TrainingJobArn"])
-    records.writes("object", job["ModelArtifacts"]["S3ModelArtifacts"], job["TrainingJobArn"])
-    records.counts(billable_seconds=int(job.get("BillableTimeInSeconds", 0)))
-
-
-def _job_reference(job: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "job_name": job["TrainingJobName"],
-        "job_arn": job["TrainingJobArn"],
-        "model_data": job["ModelArtifacts"]["S3ModelArtifacts"],
-        "metrics": {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])},
-        "billable_seconds": int(job.get("BillableTimeInSeconds", 0)),
-    }

@@ -1,0 +1,39 @@
+"""Buttons that lead from a task to AWS's console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
+from airflow.sdk import BaseOperatorLink
+
+from lookbook.settings import get_settings
+from lookbook_airflow.training_jobs import LOG_GROUP
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+
+
+class TrainingJobLink(BaseOperatorLink):
+    """To a training job in SageMaker's console; there is none for local AWS."""
+
+    name = "Training job"
+    path: ClassVar[str] = "/sagemaker/home?region={region}#/jobs/{job}"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the page's address, or nothing on one machine; called when a task ends or begins to wait."""
+        if get_settings().aws_endpoint_url:
+            return ""
+        hook: SageMakerHook = operator.hook
+        job, group = quote(operator.config["TrainingJobName"], safe=""), quote(quote(LOG_GROUP, safe=""), safe="")
+        # Behind the #, CloudWatch's console takes $ for %.
+        page = self.path.format(region=hook.conn_region_name, job=job, group=group.replace("%", "$"))
+        return f"https://console.{BaseAwsLink.get_aws_domain(hook.conn_partition)}{page}"
+
+
+class TrainingLogLink(TrainingJobLink):
+    """To the job's log in CloudWatch's console."""
+
+    name = "Training log"
+    path = "/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{group}$3FlogStreamNameFilter$3D{job}"
