@@ -106,7 +106,7 @@ def retrain_attribute_model():
         """Approve the package in the registry: from here on it is the champion."""
         from lookbook.training import registry
 
-        return registry.approve(package_arn).reference()
+        return registry.approve(package_arn, verified["endpoint_config"]).reference()
 
     dataset = build_dataset()
     cost = estimate_cost(dataset)

@@ -12,20 +12,26 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.training.reports import GOLDEN, report
 
 from lookbook import aws, storage
 from lookbook.aws import client
+from lookbook.serving import alarms
 from lookbook.serving.requests import serving_requests
 from lookbook.settings import get_settings
+from lookbook.training import evaluation
 
 HERE = Path(__file__).resolve().parent
 IMAGE, LIAR, BROKEN = "lookbook-training:local", "liar:local", "broken:local"
+DEAF, SLOW, RUBBISH = "deaf:local", "slow:local", "rubbish:local"
+# What container.py is when the environment makes it a bad one.
+BAD = {LIAR: {"CLAIMED_VERSION": "v99"}, DEAF: {"DEAF": "1"}, SLOW: {"DELAY_S": "0.3"}, RUBBISH: {"SAYS": "rubbish"}}
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     calls, images, port = state / "calls.jsonl", state / "images.json", free_port()
     command = ["{python}", str(HERE / "container.py")]
     env = {"CALLS_FILE": str(calls)}
-    liar = {"command": command, "env": {**env, "CLAIMED_VERSION": "v99"}}
-    broken = {"command": ["{python}", "-c", "raise SystemExit('no model')"]}
-    images.write_text(json.dumps({IMAGE: {"command": command, "env": env}, LIAR: liar, BROKEN: broken}))
+    known = {name: {"command": command, "env": env | faults} for name, faults in {IMAGE: {}, **BAD}.items()}
+    known[BROKEN] = {"command": ["{python}", "-c", "raise SystemExit('no model')"]}
+    images.write_text(json.dumps(known))
     arguments = ["--port", str(port), "--state", str(state / "state"), "--images", str(images)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1] / "include"), "LOCAL_AWS_POLL": "0.05"}
+    environment["LOCAL_AWS_ENDPOINT_START_TIMEOUT"] = "4"  # of a config that states none
     process = subprocess.Popen(
         [sys.executable, "-m", "local_aws", *arguments], env=environment, stdout=subprocess.DEVNULL
     )
@@ -62,19 +69,34 @@ class Account:
 
     gateway: Gateway
     name: str
+    _deployed: set[str] = field(default_factory=set)
 
     @property
     def report_uri(self) -> str:
         """The report that every model is registered with."""
         return f"s3://{self.name}/training/jobs/lookbook-evaluate-1/evaluation.json"
 
-    def register(self, image: str = IMAGE, dataset_id: str = "d1", attributes: tuple[str, ...] = ("Fabric",)) -> str:
+    @property
+    def golden_uri(self) -> str:
+        """What a model must answer as it did when it was evaluated."""
+        return evaluation.golden_uri(self.report_uri)
+
+    def register(
+        self,
+        image: str = IMAGE,
+        dataset_id: str = "d1",
+        attributes: tuple[str, ...] = ("Fabric",),
+        approval: str = "Approved",
+    ) -> str:
         """Register a model that was trained on ``attributes``; return its package's ARN."""
         uri = f"s3://{self.name}/models/{time.monotonic_ns()}/model.tar.gz"
         storage.write_bytes(uri, archive())
+        storage.write_json(self.report_uri, report(attributes=attributes))
+        storage.write_json(self.golden_uri, [GOLDEN[0] | {"answer": "so"}])
         storage.write_json(f"s3://{self.name}/training/datasets/{dataset_id}/dataset.json", {"attributes": attributes})
         package = client("sagemaker").create_model_package(
             ModelPackageGroupName=self.name,
+            ModelApprovalStatus=approval,
             InferenceSpecification={"Containers": [{"Image": image, "ModelDataUrl": uri}]},
             CustomerMetadataProperties={
                 "dataset_id": dataset_id,
@@ -87,9 +109,12 @@ class Account:
 
     def deploy(self, package_arn: str) -> str:
         """Put a package in service; return the name of its endpoint config."""
+        alarms.put()
         sagemaker, asked = client("sagemaker"), serving_requests(package_arn)
-        sagemaker.create_model(**asked["model"])
-        sagemaker.create_endpoint_config(**asked["endpoint_config"])
+        if package_arn not in self._deployed:
+            sagemaker.create_model(**asked["model"])
+            sagemaker.create_endpoint_config(**asked["endpoint_config"])
+            self._deployed.add(package_arn)
         exists = sagemaker.list_endpoints(NameContains=self.name)["Endpoints"]
         (sagemaker.update_endpoint if exists else sagemaker.create_endpoint)(**asked["endpoint"])
         wait_for(lambda: self.endpoint()["EndpointStatus"] in ("InService", "Failed"))

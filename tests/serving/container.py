@@ -2,17 +2,18 @@
 
 What it does with a picture is written in the picture: ``refuse …`` gets a 400, ``fail …`` a 500, ``recover …`` a 503
 the first time, ``garbage …`` a 200 that is no answer; any other gets an answer to each question.
+
+The environment makes it a bad model: ``DEAF`` never answers a ping, ``DELAY_S`` is slow, ``SAYS`` answers otherwise.
 """
 
 import base64
 import json
 import os
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-CALLS = Path(os.environ["CALLS_FILE"])
-VERSION = os.environ["LOOKBOOK_MODEL_VERSION"]
 seen: Counter[bytes] = Counter()
 
 
@@ -20,13 +21,14 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.answer(200, b"")
+        self.answer(503 if "DEAF" in os.environ else 200, b"")
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        time.sleep(float(os.environ.get("DELAY_S", "0")))
         picture = base64.b64decode(request["image"])
         seen[picture] += 1
-        with CALLS.open("a") as calls:
+        with Path(os.environ["CALLS_FILE"]).open("a") as calls:
             calls.write(json.dumps({"picture": picture.decode(errors="replace")[:40], **request, "image": None}) + "\n")
         faults = {b"refuse": 400, b"fail": 500, b"recover": 503 if seen[picture] == 1 else 200}
         status = faults.get(picture.split(b" ")[0], 200)
@@ -35,7 +37,9 @@ class Handler(BaseHTTPRequestHandler):
         elif picture.startswith(b"garbage"):
             self.answer(200, b"<html>")
         else:
-            self.answer(200, json.dumps(respond(request["questions"])).encode())
+            # A liar says that it is another version than it was deployed as.
+            version = os.environ.get("CLAIMED_VERSION", os.environ["LOOKBOOK_MODEL_VERSION"])
+            self.answer(200, json.dumps(respond(request["questions"], version)).encode())
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -48,17 +52,23 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def respond(questions: list[str]) -> dict:
-    named = {"fabric": ("Fabric", "Cotton"), "colour": ("baseColour", "Red"), "neck": ("Fabric", "not a neck")}
+def respond(questions: list[str], version: str) -> dict:
+    """Answer each question; the one about a fit without being sure enough."""
+    named = {
+        "fabric": ("Fabric", "Cotton"),
+        "colour": ("baseColour", "Red"),
+        "neck": ("Fabric", "not a neck"),
+        "fit": ("Fit", None),
+    }
+    said = os.environ.get("SAYS", "so")
     words = [question.split("the ")[1].split(" of")[0] for question in questions]
     answers = [
-        {"question": question, "attribute": attribute, "value": value, "probability": 0.75, "text": ""}
+        {"question": question, "attribute": attribute, "value": value, "probability": 0.75, "text": said}
         for question, (attribute, value) in zip(
             questions, (named.get(word, (None, None)) for word in words), strict=True
         )
     ]
-    # A liar says that it is another version than it was deployed as.
-    return {"answers": answers, "model_version": os.environ.get("CLAIMED_VERSION", VERSION)}
+    return {"answers": answers, "model_version": version}
 
 
 if __name__ == "__main__":

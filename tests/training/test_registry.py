@@ -9,7 +9,7 @@ from botocore.validate import ParamValidator
 from tests.training.reports import ARCHIVE, JOB, report, store
 
 from lookbook.aws import client
-from lookbook.errors import PermanentError
+from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage.records import Dataset, TaskKey, recording
 from lookbook.serving.requests import serving_requests
 from lookbook.settings import get_settings
@@ -113,7 +113,7 @@ def test_who_promoted_against_the_gate_stands_in_package_and_approval() -> None:
     arn = register(Override("ada", "It sees skirts."), champion=0.95)
     kept = registry.describe(arn)["CustomerMetadataProperties"]
     assert (kept["gate"], kept["promoted_because"]) == ("overridden", "It sees skirts.")
-    registry.approve(arn)
+    registry.approve(arn, "config-1")
     assert registry.describe(arn)["ApprovalDescription"].startswith("Refused by the gate, promoted anyway by ada,")
 
 
@@ -132,15 +132,67 @@ def test_a_version_is_called_by_its_number() -> None:
 def test_approving_a_package_is_seen_in_the_registry_and_in_the_lineage() -> None:
     arn = register()
     with recording(TaskKey("retrain_attribute_model", "r", "promote")) as record:
-        approved = registry.approve(arn)
+        approved = registry.approve(arn, "config-1")
     assert (approved.version, approved.package_arn) == ("v1", arn)
     assert registry.describe(arn)["ModelApprovalStatus"] == "Approved"
     assert record.outputs == [Dataset("model_package", "lookbook-attributes", arn)]
+    kept = registry.describe(arn)["CustomerMetadataProperties"]
+    assert (kept["endpoint_config"], kept["dataset_id"]) == ("config-1", "d1")
+
+
+def test_a_rejected_package_says_why_and_is_lineage() -> None:
+    arn = register()
+    with recording(TaskKey("retrain_attribute_model", "r", "reject_package")) as record:
+        registry.reject(arn, f"Rolled back by ada:\nit sees no skirts. {'More. ' * 200}")
+    package = registry.describe(arn)
+    assert package["ModelApprovalStatus"] == "Rejected"
+    assert package["ApprovalDescription"].startswith("Rolled back by ada: it sees no skirts. More.")
+    assert len(package["ApprovalDescription"]) == 1024
+    assert package["CustomerMetadataProperties"]["dataset_id"] == "d1"
+    assert record.outputs == [Dataset("model_package", "lookbook-attributes", arn)]
+    assert record.details["rejected"] == "v1"
+
+
+def another() -> str:
+    """Register a further version, of another artefact."""
+    request = create_package_request() | {"ClientToken": "another"}
+    arn: str = client("sagemaker").create_model_package(**request)["ModelPackageArn"]
+    return arn
+
+
+def test_what_served_last_comes_first_whatever_its_number() -> None:
+    first, second = register(), another()
+    for arn in (first, second, first):
+        registry.approve(arn, f"config-{registry.version_of(arn)}")
+    assert [(one.version, one.endpoint_config) for one in registry.served()] == [
+        ("v1", "config-v1"),
+        ("v2", "config-v2"),
+    ]
+
+
+def test_a_model_that_was_rejected_in_service_served_and_one_that_never_got_there_did_not() -> None:
+    first, second, third = register(), another(), another()
+    registry.approve(first, "config-1")
+    registry.reject(first, "It sees no skirts.")
+    registry.reject(second, "It answers rubbish.")
+    assert registry.describe(third)["ModelApprovalStatus"] == "PendingManualApproval"
+    assert [(one.version, one.approved) for one in registry.served()] == [("v1", False)]
+
+
+def test_a_model_that_was_approved_before_times_were_kept_served_before_all_others() -> None:
+    old, new = register(), another()
+    client("sagemaker").update_model_package(
+        ModelPackageArn=old,
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties=registry.describe(old)["CustomerMetadataProperties"],
+    )
+    registry.approve(new, "config-2")
+    assert [(one.version, one.since is None) for one in registry.served()] == [("v2", False), ("v1", True)]
 
 
 def test_approving_twice_changes_nothing() -> None:
     arn = register()
-    assert registry.approve(arn) == registry.approve(arn)
+    assert registry.approve(arn, "config-1") == registry.approve(arn, "config-1")
 
 
 def test_nothing_is_in_service_before_the_first_endpoint() -> None:
@@ -150,6 +202,7 @@ def test_nothing_is_in_service_before_the_first_endpoint() -> None:
 def test_the_champion_is_followed_from_the_endpoint_to_its_package() -> None:
     arn = register()
     deploy(arn)
+    registry.approve(arn, "config-1")
     champion = registry.champion()
     assert champion is not None
     assert champion.package_arn == arn
@@ -159,6 +212,19 @@ def test_the_champion_is_followed_from_the_endpoint_to_its_package() -> None:
     assert champion.model_data == TRAINING["model_data"]
     assert champion.model_name.startswith("lookbook-attributes-v1-")
     assert champion.endpoint_config == serving_requests(arn)["endpoint_config"]["EndpointConfigName"]
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_a_model_that_was_not_verified_is_no_champion_though_it_serves(rejected: bool) -> None:
+    arn = register()
+    deploy(arn)
+    if rejected:
+        registry.reject(arn, "It answers rubbish.")
+    with pytest.raises(RetryableError, match="serves model v1, which is not approved"):
+        registry.champion()
+    serving = registry.in_service()
+    assert serving is not None
+    assert (serving.version, serving.approved) == ("v1", False)
 
 
 def test_a_model_that_lookbook_did_not_deploy_is_named() -> None:
@@ -179,7 +245,7 @@ def test_an_endpoint_serves_from_its_first_success_on(
     deploy(arn)
     endpoint = client("sagemaker").describe_endpoint(EndpointName="lookbook-attributes") | {"EndpointStatus": status}
     monkeypatch.setattr(registry, "describe_endpoint", lambda _: endpoint)
-    assert (registry.champion() is not None) == serves
+    assert (registry.in_service() is not None) == serves
 
 
 @pytest.mark.parametrize("required", ["true", "false"])

@@ -10,10 +10,16 @@ from typing import Any
 
 import orjson
 
+from lookbook.errors import PermanentError
+from lookbook.serving import traffic
+from lookbook.serving.alarms import VARIANT
 from lookbook.settings import Settings, get_settings
-from lookbook.training import registry
+from lookbook.training import evaluation, registry
 
-_VARIANT = "AllTraffic"
+THRESHOLDS_VARIABLE = "LOOKBOOK_THRESHOLDS"
+"""From which probability on the container answers: a JSON object of attribute and number, or null for never."""
+
+_VALUE_LIMIT = 1024  # of a variable in a model's environment
 _NAME_LIMIT = 63
 _HASH_LENGTH = 8
 # A model of some gigabytes is downloaded and loaded in minutes; SageMaker gives up after these.
@@ -21,27 +27,37 @@ _DOWNLOAD_TIMEOUT_S = 1200
 _STARTUP_TIMEOUT_S = 600
 
 
-def serving_requests(package_arn: str) -> dict[str, dict[str, Any]]:
-    """Return the requests for a package: ``model``, ``endpoint_config`` and ``endpoint``.
+def serving_requests(package_arn: str, *, at_once: bool = False) -> dict[str, dict[str, Any]]:
+    """Return the requests for a package: ``model``, ``endpoint_config``, ``endpoint`` and the ``way_back``.
+
+    ``way_back`` is the request that undoes the update: the endpoint with the config it has now. Its config is ``None``
+    where nothing that was verified serves now: the endpoint is then to be taken down.
 
     Args:
         package_arn: a version of the model package group.
+        at_once: update without steps, waits and alarms, for a rollback: what serves now may be what makes them ring.
     """
     settings = get_settings()
     model = model_request(package_arn, settings)
     config = endpoint_config_request(model["ModelName"], registry.version_of(package_arn), settings)
     endpoint = {"EndpointName": settings.endpoint_name, "EndpointConfigName": config["EndpointConfigName"]}
-    return {"model": model, "endpoint_config": config, "endpoint": endpoint}
+    return {
+        "model": model,
+        "endpoint_config": config,
+        "endpoint": endpoint if at_once else endpoint | {"DeploymentConfig": traffic.deployment_config(settings)},
+        "way_back": endpoint | {"EndpointConfigName": _config_before(config["EndpointConfigName"], package_arn)},
+    }
 
 
 def model_request(package_arn: str, settings: Settings) -> dict[str, Any]:
-    """Return the CreateModel request; the container learns its version and its package from the environment."""
-    version = registry.version_of(package_arn)
-    packaged = registry.describe(package_arn)["InferenceSpecification"]["Containers"][0]
+    """Return the CreateModel request; the container learns version, package and thresholds from the environment."""
+    version, package = registry.version_of(package_arn), registry.describe(package_arn)
+    packaged = package["InferenceSpecification"]["Containers"][0]
+    known = {registry.VERSION_VARIABLE: version, registry.PACKAGE_VARIABLE: package_arn}
     container = {
         "Image": packaged["Image"],
         "ModelDataUrl": packaged["ModelDataUrl"],
-        "Environment": {registry.VERSION_VARIABLE: version, registry.PACKAGE_VARIABLE: package_arn},
+        "Environment": known | _thresholds(package.get("CustomerMetadataProperties", {}).get("evaluation_report")),
     }
     return {
         "ModelName": _name(settings, version, container),
@@ -52,17 +68,44 @@ def model_request(package_arn: str, settings: Settings) -> dict[str, Any]:
 
 
 def endpoint_config_request(model_name: str, version: str, settings: Settings) -> dict[str, Any]:
-    """Return the CreateEndpointConfig request: all traffic to one instance of the model."""
+    """Return the CreateEndpointConfig request: all traffic to one variant, the model."""
     variant = {
-        "VariantName": _VARIANT,
+        "VariantName": VARIANT,
         "ModelName": model_name,
         "InstanceType": settings.endpoint_instance_type,
-        "InitialInstanceCount": 1,
+        "InitialInstanceCount": settings.endpoint_instances,
         "InitialVariantWeight": 1.0,
         "ModelDataDownloadTimeoutInSeconds": _DOWNLOAD_TIMEOUT_S,
         "ContainerStartupHealthCheckTimeoutInSeconds": _STARTUP_TIMEOUT_S,
     }
     return {"EndpointConfigName": _name(settings, version, variant), "ProductionVariants": [variant], "Tags": _TAGS}
+
+
+def _thresholds(report_uri: str | None) -> dict[str, str]:
+    """Return the variable that tells the container how sure it must be; none for a package without an evaluation."""
+    if report_uri is None:
+        return {}
+    text = orjson.dumps(dict(evaluation.thresholds(report_uri)), option=orjson.OPT_SORT_KEYS).decode()
+    if len(text) > _VALUE_LIMIT:
+        raise PermanentError(
+            f"{THRESHOLDS_VARIABLE} from {report_uri} has {len(text)} characters; a model's variable holds "
+            f"{_VALUE_LIMIT}. Train fewer attributes."
+        )
+    return {THRESHOLDS_VARIABLE: text}
+
+
+def _config_before(config: str, package_arn: str) -> str | None:
+    """Return the endpoint config to go back to if the deployment of this config of the package fails.
+
+    It is the one in service; if that is this one, or of a model that is not approved, that of the champion before it.
+    """
+    serving = registry.in_service()
+    if serving is None:
+        return None
+    if serving.approved and serving.endpoint_config != config:
+        return serving.endpoint_config
+    others = [one for one in registry.served() if one.approved and one.package_arn != package_arn]
+    return others[0].endpoint_config if others else None
 
 
 _TAGS = [{"Key": "project", "Value": "lookbook"}]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lookbook import storage
 from lookbook.aws import client
-from lookbook.errors import PermanentError
+from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
 from lookbook.training import gating
@@ -24,6 +26,8 @@ PACKAGE_VARIABLE = "LOOKBOOK_MODEL_PACKAGE_ARN"
 VERSION_VARIABLE = "LOOKBOOK_MODEL_VERSION"
 
 _VALUE_LIMIT = 256  # of CustomerMetadataProperties
+_DESCRIPTION_LIMIT = 1024  # of ApprovalDescription
+_SINCE, _CONFIG = "in_service_since", "endpoint_config"
 _SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
 
 
@@ -42,6 +46,8 @@ class Champion:
     """Its evaluation's report; ``None`` for a package that is older than these reports."""
     products_snapshot: str | None = None
     """The version of ``catalog.products`` that it learned from; ``None`` for a package that does not tell."""
+    approved: bool = True
+    """Whether it was verified, and nobody has taken it back since."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -58,6 +64,20 @@ class Approved:
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that is or was in service: when it last came there (ISO 8601, UTC), and with which endpoint config.
+
+    Both are ``None`` for a package that was approved before they were written down.
+    """
+
+    package_arn: str
+    version: str
+    approved: bool
+    since: str | None = None
+    endpoint_config: str | None = None
 
 
 def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated: dict[str, Any]) -> dict[str, Any]:
@@ -103,16 +123,41 @@ def describe(package_arn: str) -> dict[str, Any]:
     return package
 
 
-def approve(package_arn: str) -> Approved:
-    """Mark a package as approved: from here on its model is the champion. Approving it twice changes nothing."""
-    client("sagemaker").update_model_package(
-        ModelPackageArn=package_arn,
-        ModelApprovalStatus="Approved",
-        ApprovalDescription=_approval(describe(package_arn)),
-    )
-    records.writes("model_package", get_settings().model_package_group, package_arn)
+def approve(package_arn: str, endpoint_config: str, why: str | None = None) -> Approved:
+    """Mark a package whose model was verified in service as approved: from here on it is the champion.
+
+    When and with which endpoint config it came into service is kept in the package, for a rollback to find.
+
+    Args:
+        package_arn: the package.
+        endpoint_config: the config that was verified.
+        why: the approval's description; by default that it passed the gate, or who promoted it.
+    """
+    package = describe(package_arn)
+    served = {_SINCE: datetime.now(UTC).isoformat(timespec="microseconds"), _CONFIG: endpoint_config}
+    _judge(package, "Approved", why or _approval(package), served)
     log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
     return Approved(package_arn, version_of(package_arn))
+
+
+def reject(package_arn: str, why: str) -> None:
+    """Mark a package as rejected: its model must not serve.
+
+    Args:
+        package_arn: the package.
+        why: for whoever meets it later; names the person, if a person decided.
+    """
+    _judge(describe(package_arn), "Rejected", why, {})
+    records.details(rejected=version_of(package_arn), rejected_because=why)
+    log.warning("Model %s is rejected: %s", version_of(package_arn), why)
+
+
+def served() -> list[Served]:
+    """Return every model that is or was in service, approved or rejected since; the latest there comes first."""
+    found = [_served(describe(arn)) for arn, status in _packages() if status != "PendingManualApproval"]
+    # One that was rejected before it served has no time; an approved one without is older than all that have one.
+    models = [one for one in found if one.approved or one.since]
+    return sorted(models, key=lambda one: (one.since or "", int(one.version[1:])), reverse=True)
 
 
 def version_of(package_arn: str) -> str:
@@ -121,7 +166,23 @@ def version_of(package_arn: str) -> str:
 
 
 def champion() -> Champion | None:
-    """Return the model in service, followed from the endpoint to its package; ``None`` where nothing serves.
+    """Return the model in service, which was verified; ``None`` where nothing serves.
+
+    Raises:
+        PermanentError: the endpoint serves a model that Lookbook did not deploy.
+        RetryableError: the endpoint serves a model that is not approved: it is being verified, or must be replaced.
+    """
+    found = in_service()
+    if found and not found.approved:
+        raise RetryableError(
+            f"Endpoint {get_settings().endpoint_name} serves model {found.version}, which is not approved: it is being "
+            "verified, or was rejected and could not be replaced. In that case run rollback_attribute_model."
+        )
+    return found
+
+
+def in_service() -> Champion | None:
+    """Return the model in service, approved or not, followed from the endpoint to its package.
 
     Raises:
         PermanentError: the endpoint serves a model that Lookbook did not deploy.
@@ -150,6 +211,36 @@ def champion() -> Champion | None:
         training_job=package["CustomerMetadataProperties"]["training_job"],
         report_uri=package["CustomerMetadataProperties"].get("evaluation_report"),
         products_snapshot=package["CustomerMetadataProperties"].get("products_snapshot"),
+        approved=package["ModelApprovalStatus"] == "Approved",
+    )
+
+
+def _judge(package: dict[str, Any], status: str, why: str, metadata: dict[str, str]) -> None:
+    client("sagemaker").update_model_package(
+        ModelPackageArn=package["ModelPackageArn"],
+        ModelApprovalStatus=status,
+        ApprovalDescription=" ".join(why.split())[:_DESCRIPTION_LIMIT],
+        CustomerMetadataProperties=package.get("CustomerMetadataProperties", {}) | metadata,
+    )
+    records.writes("model_package", get_settings().model_package_group, package["ModelPackageArn"])
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    """Yield ARN and approval status of every version of the group."""
+    pages = client("sagemaker").get_paginator("list_model_packages")
+    for page in pages.paginate(ModelPackageGroupName=get_settings().model_package_group):
+        for package in page["ModelPackageSummaryList"]:
+            yield package["ModelPackageArn"], package["ModelApprovalStatus"]
+
+
+def _served(package: dict[str, Any]) -> Served:
+    metadata = package.get("CustomerMetadataProperties", {})
+    return Served(
+        package_arn=package["ModelPackageArn"],
+        version=version_of(package["ModelPackageArn"]),
+        approved=package["ModelApprovalStatus"] == "Approved",
+        since=metadata.get(_SINCE),
+        endpoint_config=metadata.get(_CONFIG),
     )
 
 

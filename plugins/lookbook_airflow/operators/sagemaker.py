@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+FAILURE_KEY = "failure"
+"""XCom key under which a task says why a deployment failed: a failed task returns nothing."""
+
+MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+"""The states of an endpoint that it leaves by itself, and in which it can't be changed."""
+
+
 class ModelOperator(Documented, SageMakerModelOperator):
     """Create a SageMaker model; one of that name that is already there is the same one, since names hold a hash."""
 
@@ -66,7 +73,7 @@ class EndpointOperator(Documented, SageMakerEndpointOperator):
         """Start the update, unless it is under way or done, and wait for its end."""
         self.check_interval = get_settings().poll_interval_s
         endpoint = self._describe()
-        if endpoint and endpoint["EndpointStatus"] in ("Creating", "Updating", "SystemUpdating"):
+        if endpoint and endpoint["EndpointStatus"] in MOVING:
             self.log.info("Endpoint is %s: waiting for that.", endpoint["EndpointStatus"])
             self._wait()
         if endpoint and endpoint["EndpointStatus"] == "Failed":
@@ -112,11 +119,13 @@ class EndpointOperator(Documented, SageMakerEndpointOperator):
     def _finish(self, context: Context, endpoint: dict[str, Any]) -> dict[str, Any]:
         asked = self.config["EndpointConfigName"]
         if endpoint["EndpointStatus"] != "InService" or endpoint["EndpointConfigName"] != asked:
-            raise PermanentError(
+            failure = (
                 f"Endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']} with config "
                 f"{endpoint['EndpointConfigName']}, expected InService with {asked}: the update was rolled back. "
                 f"Reason: {endpoint.get('FailureReason', 'none given')}. See the endpoint's log, then retrain or clear."
             )
+            context["ti"].xcom_push(FAILURE_KEY, failure)
+            raise PermanentError(failure)
         with traced(context):
             records.writes("endpoint_config", endpoint["EndpointName"], asked)
         return {"endpoint_name": endpoint["EndpointName"], "endpoint_config_name": asked}
