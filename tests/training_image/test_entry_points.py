@@ -4,43 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import httpx
 import pytest
-from conftest import BASE, PROJECT
+from conftest import BASE
+from endpoints import TIMEOUT, Endpoint, command, environment, serving
 from garments import QUESTIONS, draw, row, write_hyperparameters, write_pairs, write_pictures, write_side
 
 from lookbook_image import checkpoints
 
-TIMEOUT = 120
-
-
-def environment(base: Path, **more: str) -> dict[str, str]:
-    """What a container's process finds, and nothing of this process but its path."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(PROJECT / "training_image"),
-        "OMP_NUM_THREADS": "1",
-        "SAGEMAKER_BASE_DIR": str(base),
-    } | more
-
-
-def command(entry_point: str) -> list[str]:
-    return [sys.executable, "-m", "lookbook_image", entry_point]
+IMAGE = base64.b64encode(draw("Blue", "Long Sleeves", Random(9))).decode()
 
 
 def run(entry_point: str, base: Path) -> subprocess.CompletedProcess[str]:
@@ -93,62 +77,25 @@ def test_the_log_reports_every_epoch(trained: Trained) -> None:
     assert re.findall(r"^epoch=(\d) validation_loss=", trained.log, re.MULTILINE) == list("123456")
 
 
-@dataclass
-class Endpoint:
-    """A serving process and what it has been asked."""
-
-    process: subprocess.Popen[bytes]
-    address: str
-    image: str = field(default_factory=lambda: base64.b64encode(draw("Blue", "Long Sleeves", Random(9))).decode())
-
-    def wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + TIMEOUT
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "the endpoint's process ended"
-            try:
-                assert httpx.get(f"{self.address}/ping").status_code == 200
-            except httpx.TransportError:
-                time.sleep(0.1)  # refused until the model is loaded: nothing to wait on but the port
-            else:
-                return
-        raise TimeoutError(self.address)
-
-
 @pytest.fixture(scope="module")
 def endpoint(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     base = tmp_path_factory.mktemp("serve")
     shutil.copytree(trained.model, base / "model")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    variables = environment(
-        base,
-        SAGEMAKER_BIND_HOST="127.0.0.1",
-        SAGEMAKER_BIND_TO_PORT=port,
-        LOOKBOOK_MODEL_VERSION="arn:aws:sagemaker:us-east-1:000000000000:model-package/lookbook-attributes/3",
-    )
-    process = subprocess.Popen(command("serve"), env=variables)
-    served = Endpoint(process, f"http://127.0.0.1:{port}")
-    try:
-        served.wait_until_it_answers()
+    version = "arn:aws:sagemaker:us-east-1:000000000000:model-package/lookbook-attributes/3"
+    with serving(base, LOOKBOOK_MODEL_VERSION=version, LOOKBOOK_THRESHOLDS='{"baseColour": null}') as served:
         yield served
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_prompt_gets_the_references_answer(endpoint: Endpoint) -> None:
-    body = {"image": endpoint.image, "prompt": QUESTIONS["Sleeve Length"]}
-    response = httpx.post(f"{endpoint.address}/invocations", json=body, timeout=TIMEOUT)
+    response = endpoint.post(json.dumps({"image": IMAGE, "prompt": QUESTIONS["Sleeve Length"]}).encode())
     assert response.json() == {"Sleeve Length": "Long Sleeves"}
 
 
-def test_all_questions_are_answered_in_one_call(endpoint: Endpoint) -> None:
-    body = {"image": endpoint.image, "questions": list(QUESTIONS.values())}
-    response = httpx.post(f"{endpoint.address}/invocations", json=body, timeout=TIMEOUT).json()
-    assert [(one["attribute"], one["value"]) for one in response["answers"]] == [
-        ("Sleeve Length", "Long Sleeves"),
-        ("baseColour", "Blue"),
+def test_a_picture_is_asked_what_the_model_was_trained_on_and_thresholds_hold(endpoint: Endpoint) -> None:
+    response = endpoint.post(base64.b64decode(IMAGE), "application/x-image").json()
+    assert [(one["attribute"], one["value"], one["text"]) for one in response["answers"]] == [
+        ("Sleeve Length", "Long Sleeves", "Sleeve Length: Long Sleeves"),
+        ("baseColour", None, "baseColour: Blue"),
     ]
     assert all(0.5 < one["probability"] <= 1 for one in response["answers"])
     assert response["model_version"].endswith("lookbook-attributes/3")
@@ -158,17 +105,6 @@ def test_all_questions_are_answered_in_one_call(endpoint: Endpoint) -> None:
 def test_every_answer_names_the_models_version(endpoint: Endpoint, path: str) -> None:
     version = httpx.get(f"{endpoint.address}/{path}").headers["X-Lookbook-Model-Version"]
     assert version.endswith("lookbook-attributes/3")
-
-
-def test_a_bad_request_gets_a_reason_over_http(endpoint: Endpoint) -> None:
-    response = httpx.post(f"{endpoint.address}/invocations", json={"image": "x", "prompt": "?"}, timeout=TIMEOUT)
-    assert response.status_code == 400
-    assert "'image' isn't base64" in response.json()["error"]
-
-
-def test_sigterm_ends_the_endpoint_in_order(endpoint: Endpoint) -> None:
-    endpoint.process.send_signal(signal.SIGTERM)
-    assert endpoint.process.wait(TIMEOUT) in (0, -signal.SIGTERM)
 
 
 def test_a_failed_job_leaves_its_reason(tmp_path: Path) -> None:
