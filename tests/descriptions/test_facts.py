@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lookbook.descriptions import faithfulness, prompts, sanitising
-from lookbook.descriptions.facts import Difference, Fact, Facts, Thresholds, merge
+from lookbook.descriptions.facts import Difference, Fact, Facts, merge
 from lookbook.errors import PermanentError
 
 ROW = {
@@ -25,7 +25,7 @@ def answer(attribute: str, value: str | None, probability: float | None) -> dict
 
 
 def test_facts_are_stated_columns_and_attributes_in_a_fixed_order() -> None:
-    assert merge(ROW, [], Thresholds(0.5)).facts == (
+    assert merge(ROW, [], 0.5).facts == (
         Fact("Article Type", "Shirts"),
         Fact("Gender", "Men"),
         Fact("baseColour", "Navy Blue"),
@@ -36,45 +36,39 @@ def test_facts_are_stated_columns_and_attributes_in_a_fixed_order() -> None:
 
 
 def test_the_display_name_is_no_fact() -> None:
-    assert all(fact.value != ROW["display_name"] for fact in merge(ROW, [], Thresholds(0.5)).facts)
+    assert all(fact.value != ROW["display_name"] for fact in merge(ROW, [], 0.5).facts)
 
 
 @pytest.mark.parametrize(
     "nothing", [None, "", " ", "NA", "n/a", "None", "undefined", "Other", "x" * 61, "a b c d e f g"]
 )
 def test_a_value_that_states_nothing_is_no_fact(nothing: str | None) -> None:
-    assert merge({"gender": nothing, "attributes": {}}, [], Thresholds(0.5)).facts == ()
+    assert merge({"gender": nothing, "attributes": {}}, [], 0.5).facts == ()
 
 
 def test_the_model_fills_in_what_the_catalogue_does_not_state() -> None:
     facts = merge(
         ROW,
         [answer("Neck", "V-Neck", 0.5), answer("Fit", "Slim Fit", 0.49), answer("Collar", None, 1)],
-        Thresholds(0.5),
+        0.5,
     )
     assert [fact for fact in facts.facts if fact.source == "model"] == [Fact("Neck", "V-Neck", "model", 0.5)]
     assert facts.differences == ()
 
 
-def test_an_attribute_has_a_threshold_of_its_own() -> None:
-    thresholds = Thresholds(0.5, {"Neck": 0.8, "Fit": 0.1, "Collar": None})
-    answers = [answer("Neck", "V-Neck", 0.79), answer("Fit", "Slim Fit", 0.5), answer("Collar", "Polo", 1.0)]
-    facts = merge(ROW, [*answers, answer("Pattern", "Solid", 0.5)], thresholds).facts
-    assert [fact.attribute for fact in facts if fact.source == "model"] == ["Fit", "Pattern"]
-
-
-def test_no_threshold_lies_below_the_floor() -> None:
-    assert not Thresholds(0.5, {"Fit": 0.1}).admit("Fit", 0.49)
+def test_where_the_model_abstained_there_is_neither_a_fact_nor_a_difference() -> None:
+    facts = merge(ROW, [answer("Neck", None, 0.9), answer("Fabric", None, 0.9)], 0.0)
+    assert (facts.facts, facts.differences) == (merge(ROW, [], 0.0).facts, ())
 
 
 def test_the_catalogue_wins_and_the_difference_is_kept_however_unsure() -> None:
-    facts = merge(ROW, [answer("Fabric", "Linen", 0.1), answer("baseColour", "navy blue", 0.9)], Thresholds(0.5))
+    facts = merge(ROW, [answer("Fabric", "Linen", 0.1), answer("baseColour", "navy blue", 0.9)], 0.5)
     assert Fact("Fabric", "Cotton") in facts.facts
     assert facts.differences == (Difference("Fabric", "Cotton", "Linen", 0.1),)
 
 
 def test_facts_survive_being_stored() -> None:
-    facts = merge(ROW, [answer("Neck", "V-Neck", 0.5), answer("Fabric", "Linen", 0.1)], Thresholds(0.5))
+    facts = merge(ROW, [answer("Neck", "V-Neck", 0.5), answer("Fabric", "Linen", 0.1)], 0.5)
     assert Facts.from_dict(facts.as_dict()) == facts
 
 
@@ -104,7 +98,7 @@ def test_a_hostile_value_cannot_leave_its_line(value: str, place: str) -> None:
         row["attributes"] = {"Fabric": value}
     elif place != "model":
         row[place] = value
-    facts = merge(row, [answer("Fabric", value, 1.0)] if place == "model" else [], Thresholds(0.5)).facts
+    facts = merge(row, [answer("Fabric", value, 1.0)] if place == "model" else [], 0.5).facts
     prompt = prompts.load()
     for text in (prompt.first_message(facts), prompt.rewrite_message(facts, faithfulness.check("", facts).problems())):
         assert text.count("<facts>") == text.count("</facts>") == 1

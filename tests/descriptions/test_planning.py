@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from tests.descriptions.conftest import DROP, product, publish_answers, publish_products
-from tests.training.reports import report
 
 from lookbook import storage
 from lookbook.catalog import tables
@@ -97,16 +96,6 @@ def test_the_model_in_service_fills_in_and_differs() -> None:
     assert first.facts.differences == (Difference("Fabric", "Cotton", "Linen", 0.8),)
     assert (first.attribute_model_version, first.endpoint_config) == ("v3", "config-v3")
     assert (second.attribute_model_version, second.facts.differences) == (None, ())
-
-
-def test_how_sure_the_model_must_be_is_what_its_evaluation_found_for_the_attribute() -> None:
-    publish_products(product("1"))
-    publish_answers(("1", "Neck", "Round Neck", 0.62), ("1", "Fit", "Slim Fit", 0.63), ("1", "Collar", "Polo", 1.0))
-    evaluation = report(attributes=("Neck", "Fit", "Collar"))  # 0.625 for each
-    evaluation["calibration"]["attributes"]["Collar"]["threshold"] = None
-    uri = storage.write_json("s3://lookbook/training/jobs/lookbook-evaluate-1/evaluation.json", evaluation).uri
-    [item] = plan_and_cut({"model_version": "v3", "report_uri": uri})[1]
-    assert [fact for fact in item.facts.facts if fact.source == "model"] == [Fact("Fit", "Slim Fit", "model", 0.63)]
 
 
 def test_answers_of_another_model_or_picture_are_not_used() -> None:

@@ -1,13 +1,14 @@
 """What a description may say of a product: facts, each with its source.
 
 The catalogue wins. The attribute model fills in what the catalogue doesn't state, where it is sure enough; where
-both speak and disagree, the difference is kept for the people who look after the data.
+both speak and disagree, the difference is kept for the people who look after the data. How sure each attribute's
+answers must be is settled where the model answers (docs/decisions/0021-one-threshold.md); here is only a floor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lookbook.descriptions.sanitising import fact_name, fact_value
@@ -62,37 +63,20 @@ class Facts:
         )
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """How probable an answer of the attribute model must be to become a fact, 0 to 1.
-
-    ``floor`` holds for every attribute. ``by_attribute`` is what the model's own evaluation asks beyond that, so that
-    the answers used are right as often as wanted; ``None``: no answer about this attribute is.
-    """
-
-    floor: float
-    by_attribute: Mapping[str, float | None] = field(default_factory=dict)
-
-    def admit(self, attribute: str, probability: float) -> bool:
-        """Tell whether an answer about ``attribute`` is probable enough."""
-        threshold = self.by_attribute.get(attribute, self.floor)
-        return threshold is not None and probability >= max(threshold, self.floor)
-
-
-def merge(product: Mapping[str, Any], predictions: Iterable[Mapping[str, Any]], thresholds: Thresholds) -> Facts:
+def merge(product: Mapping[str, Any], predictions: Iterable[Mapping[str, Any]], min_probability: float) -> Facts:
     """Merge what the catalogue states and what the model answered into a product's facts.
 
     Args:
         product: a row of ``catalog.products``.
         predictions: the product's rows of ``predictions.attributes`` (``attribute``, ``value``, ``probability``);
-            none when no model is in service.
-        thresholds: a less probable answer is no fact. Differences are kept whatever the probability.
+            none when no model is in service. One without a value says nothing: the model was asked, and abstained.
+        min_probability: a less probable answer is no fact, 0 to 1. Differences are kept whatever the probability.
     """
     stated = _catalogue_facts(product)
     filled, differences = [], []
     for attribute, value, probability in _answers(predictions):
         if attribute not in stated:
-            if thresholds.admit(attribute, probability):
+            if probability >= min_probability:
                 filled.append(Fact(attribute, value, "model", probability))
         elif stated[attribute].value.casefold() != value.casefold():
             differences.append(Difference(attribute, stated[attribute].value, value, probability))

@@ -16,7 +16,7 @@ from pyiceberg.expressions import And, BooleanExpression
 
 from lookbook.catalog import tables
 from lookbook.descriptions import prompts
-from lookbook.descriptions.facts import Thresholds, merge
+from lookbook.descriptions.facts import merge
 from lookbook.descriptions.plans import (
     Plan,
     PlannedProduct,
@@ -30,11 +30,10 @@ from lookbook.descriptions.plans import (
     write_plan,
     write_shards,
 )
-from lookbook.descriptions.sanitising import fact_name, label
+from lookbook.descriptions.sanitising import label
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
-from lookbook.training import evaluation
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,6 @@ class _Answers:
 
     model_version: str | None
     by_product: Mapping[str, list[Row]]
-    thresholds: Thresholds
 
 
 def plan_products(drop_id: str | None, only: Sequence[str], run_key: str) -> Plan:
@@ -81,7 +79,7 @@ def plan_shards(plan_uri: str, predictions: Mapping[str, Any]) -> ShardPlan:
     Args:
         plan_uri: of :func:`plan_products`.
         predictions: the reference that attribute prediction returned; its ``model_version`` is ``None`` when no
-            model is in service: facts are then the catalogue's alone. Its ``report_uri`` leads to the thresholds.
+            model is in service: facts are then the catalogue's alone.
     """
     plan = read_plan(plan_uri)
     items = _work_items(plan, predictions)
@@ -132,26 +130,18 @@ def _some(ids: Sequence[str]) -> str:
 def _work_items(plan: Plan, predictions: Mapping[str, Any]) -> list[WorkItem]:
     chosen = {product.product_id for product in plan.products}
     rows = tables.read("catalog.products", tables.equals("drop_id", plan.drop_id), snapshot=plan.products_snapshot)
-    answers = _answers(plan, predictions.get("model_version"), _thresholds(predictions.get("report_uri")))
+    answers = _answers(plan, predictions.get("model_version"))
     products = [row for row in rows.to_pylist(maps_as_pydicts="strict") if row["product_id"] in chosen]
     return [_work_item(plan, row, answers) for row in sorted(products, key=lambda row: row["product_id"])]
 
 
-def _thresholds(report_uri: str | None) -> Thresholds:
-    floor = get_settings().min_probability
-    if report_uri is None:
-        return Thresholds(floor)
-    by_attribute = evaluation.thresholds(report_uri)
-    return Thresholds(floor, {fact_name(attribute): threshold for attribute, threshold in by_attribute.items()})
-
-
-def _answers(plan: Plan, model_version: str | None, thresholds: Thresholds) -> _Answers:
+def _answers(plan: Plan, model_version: str | None) -> _Answers:
     by_product: dict[str, list[Row]] = defaultdict(list)
     if model_version is not None:
         of_model = And(tables.equals("drop_id", plan.drop_id), tables.equals("model_version", model_version))
         for row in tables.read("predictions.attributes", of_model).to_pylist():
             by_product[row["product_id"]].append(row)
-    return _Answers(model_version, by_product, thresholds)
+    return _Answers(model_version, by_product)
 
 
 def _work_item(plan: Plan, product: Row, answers: _Answers) -> WorkItem:
@@ -162,7 +152,7 @@ def _work_item(plan: Plan, product: Row, answers: _Answers) -> WorkItem:
         for answer in answers.by_product.get(product["product_id"], ())
         if answer["picture_sha256"] == product["picture_sha256"]
     ]
-    facts = merge(product, of_picture, answers.thresholds)
+    facts = merge(product, of_picture, settings.min_probability)
     used = of_picture if facts.differences or any(fact.source == "model" for fact in facts.facts) else []
     return WorkItem(
         drop_id=plan.drop_id,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -15,32 +15,35 @@ from botocore.exceptions import ClientError
 
 from lookbook import storage
 from lookbook.aws import async_client
-from lookbook.errors import RetryableError
+from lookbook.errors import LookbookError, PermanentError, RetryableError
 from lookbook.progress import Progress
-from lookbook.serving import invocation
-from lookbook.serving.invocation import RefusedError, UnansweredError
+from lookbook.serving.endpoint import Answered, Endpoint, SilentEndpointError
+from lookbook.serving.inputs import Input, result_uri, results_prefix
+from lookbook.serving.invocation import Answers, MalformedResponseError, RefusedError, UnansweredError, read_answers
+from lookbook.serving.models import AskedModel
 from lookbook.settings import get_settings
-from lookbook.training.registry import Champion
 
 log = logging.getLogger(__name__)
 
 Status = Literal["answered", "refused", "unanswered"]
-# More than this share without an answer is not bad luck with a few products: the endpoint is down.
+# More than this share without an answer is not bad luck with a few products: the endpoint is down. Before the end it
+# is judged only once so many had none.
 _MAX_UNANSWERED_SHARE = 0.5
+_JUDGED_FROM = 20
+# One picture may be what the container dies of. So many in a row, with no answer between them, are not.
+_MOST_SILENCES = 3
 
 
-@dataclass(frozen=True)
-class Input:
-    """A picture and what is asked about it; products with the same picture and type share one."""
-
-    picture_uri: str
-    picture_sha256: str
-    attributes: tuple[str, ...]
+class ModelChangedError(RetryableError):
+    """The endpoint was updated while it was being asked: another version answers than the one that was to be asked."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the model said about a picture, or why it said nothing; stored once, at ``uri``."""
+    """What the model said about a picture, or why it said nothing; stored once, at ``uri``.
+
+    ``latency_ms`` and ``attempts`` are those of the endpoint; ``transform_job`` is the job that answered in its place.
+    """
 
     uri: str
     status: Status
@@ -49,72 +52,117 @@ class Result:
     answers: tuple[dict[str, Any], ...] = ()
     reason: str | None = None
     latency_ms: int | None = None
+    attempts: int | None = None
+    transform_job: str | None = None
 
 
-def input_hash(picture_sha256: str, attributes: Sequence[str], model_name: str) -> str:
-    """Return the name of a result: a function of the picture, the attributes asked about and the model."""
-    return hashlib.sha256(orjson.dumps([picture_sha256, list(attributes), model_name])).hexdigest()
+@dataclass(frozen=True)
+class Outputs:
+    """What a transform job left: its name, and by the picture's URI the object that holds the answers."""
+
+    job_name: str | None = None
+    by_picture: Mapping[str, str] = field(default_factory=dict)
 
 
 class Asking:
     """Asks one model about many pictures, a bounded number at a time."""
 
-    def __init__(self, drop_id: str, champion: Champion) -> None:
+    def __init__(self, drop_id: str, model: AskedModel, outputs: Outputs = Outputs()) -> None:
         self._settings = get_settings()
-        self._champion = champion
-        self._prefix = f"s3://{self._settings.bucket}/predictions/{drop_id}/"
+        self._drop_id, self._model, self._outputs = drop_id, model, outputs
         self._known: set[str] = set()
         self._results: dict[Input, Result] = {}
+        self._unanswered: list[Result] = []
+        self._malformed: list[MalformedResponseError] = []
+        self._silences = 0
 
     async def all(self, inputs: set[Input]) -> dict[Input, Result]:
         """Return the result of every input.
 
         Raises:
-            RetryableError: more than half got no answer.
+            RetryableError: more than half got no answer, or for minutes nobody did.
+            ModelChangedError: another version answers.
+            PermanentError: the endpoint serves something else.
         """
-        self._known = {stored.uri for stored in await asyncio.to_thread(list, storage.list_objects(self._prefix))}
-        width = self._settings.endpoint_concurrency
-        async with async_client("s3", connections=width) as self._s3, self._runtime(width) as self._endpoint:
-            progress = Progress(log, f"Pictures asked about (model {self._champion.version})", len(inputs))
-            await _together(self._work(iter(inputs), progress, width))
-        self._check_answered()
+        prefix, width = results_prefix(self._drop_id), self._settings.endpoint_concurrency
+        self._known = {stored.uri for stored in await asyncio.to_thread(list, storage.list_objects(prefix))}
+        async with AsyncExitStack() as opened:
+            self._s3 = await opened.enter_async_context(async_client("s3", connections=width))
+            self._endpoint = await self._open_endpoint(opened, width)
+            progress = Progress(log, f"Pictures asked about (model {self._model.version})", len(inputs))
+            await _together(self._work(iter(sorted(inputs, key=_place)), progress, width))
+        self._check_answered(at_least=1)
         return self._results
 
-    def _runtime(self, width: int) -> Any:
-        return async_client("sagemaker-runtime", connections=width, attempts=1)
+    async def _open_endpoint(self, opened: AsyncExitStack, width: int) -> Endpoint | None:
+        if self._model.endpoint_config is None:
+            return None
+        runtime = await opened.enter_async_context(async_client("sagemaker-runtime", connections=width, attempts=1))
+        patience_s = self._settings.endpoint_patience_s
+        return Endpoint(runtime, self._settings.endpoint_name, width=width, patience_s=patience_s)
 
     def _work(self, inputs: Iterator[Input], progress: Progress, width: int) -> list[Any]:
         async def worker() -> None:
             for asked in inputs:  # shared: each takes the next
-                self._results[asked] = await self._result(asked)
+                self._results[asked] = result = await self._result(asked)
+                if result.status == "unanswered":
+                    self._unanswered.append(result)
+                    self._check_answered(at_least=_JUDGED_FROM)
                 progress.advance()
 
         return [worker() for _ in range(width)]
 
     async def _result(self, asked: Input) -> Result:
-        name = input_hash(asked.picture_sha256, asked.attributes, self._champion.model_name)
-        uri = f"{self._prefix}{name}.json"
+        uri = result_uri(self._drop_id, asked, self._model)
         if uri in self._known:
             return await self._stored(uri)
-        result = await self._ask(uri, asked)
+        result = await self._of_job(uri, asked) or await self._of_endpoint(uri, asked)
         # What had no answer is not stored: the next run asks again.
         return result if result.status == "unanswered" else await self._store(result)
 
-    async def _ask(self, uri: str, asked: Input) -> Result:
-        sha256, version = asked.picture_sha256, self._champion.version
-        began = time.monotonic()
+    async def _of_job(self, uri: str, asked: Input) -> Result | None:
+        """Return the transform job's result; ``None`` where it left none that can be read."""
+        output = self._outputs.by_picture.get(asked.picture_uri)
+        if output is None:
+            return None
         try:
-            picture = await self._picture(asked)
-            given = await invocation.ask(self._endpoint, self._settings.endpoint_name, picture, asked.attributes)
+            answers = read_answers(await self._get(output), asked.attributes)
+        except MalformedResponseError as error:
+            log.warning("%s: %s", output, error)
+            return None
+        return self._answered(uri, asked, answers, transform_job=self._outputs.job_name)
+
+    async def _of_endpoint(self, uri: str, asked: Input) -> Result:
+        try:
+            given = await self._ask(asked)
         except RefusedError as error:
-            log.warning("%s: refused: %s", asked.picture_uri, error)
-            return Result(uri, "refused", sha256, version, reason=str(error))
+            return self._without_answer(uri, asked, "refused", str(error))
         except UnansweredError as error:
-            log.warning("%s: no answer: %s", asked.picture_uri, error)
-            return Result(uri, "unanswered", sha256, version, reason=str(error))
-        self._check_version(given.model_version)
-        latency_ms = round((time.monotonic() - began) * 1000)
-        return Result(uri, "answered", sha256, version, tuple(map(asdict, given.answers)), latency_ms=latency_ms)
+            self._silences += isinstance(error, SilentEndpointError)
+            return self._without_answer(uri, asked, "unanswered", str(error))
+        except MalformedResponseError as error:
+            self._malformed.append(error)
+            return self._without_answer(uri, asked, "unanswered", str(error))
+        self._silences = 0
+        return self._answered(uri, asked, given.answers, latency_ms=given.latency_ms, attempts=given.attempts)
+
+    async def _ask(self, asked: Input) -> Answered:
+        if self._endpoint is None:
+            raise UnansweredError(f"transform job {self._outputs.job_name} left no answer, and no endpoint serves")
+        return await self._endpoint.ask(await self._picture(asked), asked.attributes)
+
+    def _answered(self, uri: str, asked: Input, answers: Answers, **measured: Any) -> Result:
+        if answers.model_version != self._model.version:
+            raise ModelChangedError(
+                f"Model {answers.model_version} answers where {self._model.version} was in service when asking began: "
+                "the endpoint was updated meanwhile. What was answered is kept; the next try asks the new model."
+            )
+        said = tuple(map(asdict, answers.answers))
+        return Result(uri, "answered", asked.picture_sha256, self._model.version, said, **measured)
+
+    def _without_answer(self, uri: str, asked: Input, status: Status, reason: str) -> Result:
+        log.warning("%s: %s: %s", asked.picture_uri, status, reason)
+        return Result(uri, status, asked.picture_sha256, self._model.version, reason=reason)
 
     async def _picture(self, asked: Input) -> bytes:
         try:
@@ -150,20 +198,23 @@ class Asking:
             return await self._stored(result.uri)
         return result
 
-    def _check_version(self, answering: str) -> None:
-        if answering != self._champion.version:
-            raise RetryableError(
-                f"Model {answering} answers where {self._champion.version} was in service when asking began: the "
-                "endpoint was updated meanwhile. What was answered is kept; the next try asks the new model."
-            )
+    def _check_answered(self, *, at_least: int) -> None:
+        without = len(self._unanswered)
+        too_many = without >= at_least and without > _MAX_UNANSWERED_SHARE * len(self._results)
+        if too_many or self._silences > _MOST_SILENCES:
+            raise self._failure()
 
-    def _check_answered(self) -> None:
-        silent = [result for result in self._results.values() if result.status == "unanswered"]
-        if len(silent) > _MAX_UNANSWERED_SHARE * len(self._results):
-            raise RetryableError(
-                f"Endpoint {self._settings.endpoint_name} gave no answer about {len(silent)} of {len(self._results)} "
-                f"pictures; the last reason: {silent[-1].reason}. What was answered is kept."
-            )
+    def _failure(self) -> LookbookError:
+        if len(self._malformed) > len(self._unanswered) / 2:
+            return PermanentError(str(self._malformed[-1]))
+        return RetryableError(
+            f"There was no answer about {len(self._unanswered)} of {len(self._results)} pictures asked about; the last "
+            f"reason: {self._unanswered[-1].reason}. What was answered is kept. Look at the endpoint's log."
+        )
+
+
+def _place(asked: Input) -> tuple[str, tuple[str, ...]]:
+    return asked.picture_uri, asked.attributes
 
 
 async def _together(workers: Sequence[Any]) -> None:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import logging
-import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from lookbook.errors import PermanentError
 from lookbook.vqa.questions import QUESTIONS
 
-log = logging.getLogger(__name__)
+# Everything that can come instead of a response; the last three say that nobody answered.
+CALL_ERRORS = (ClientError, HTTPClientError, NoConnectionError, IncompleteReadError)
+CallError: TypeAlias = ClientError | HTTPClientError | NoConnectionError | IncompleteReadError
 
 # What InvokeEndpoint takes as a body.
 MAX_BODY_BYTES = 6 * 2**20
-_ATTEMPTS = 5
-_FIRST_WAIT_S = 0.5
 _PASSING = {
     "InternalDependencyException",
     "InternalFailure",
@@ -29,7 +27,12 @@ _PASSING = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
+_FULL = {"ThrottlingException", "TooManyRequestsException"}
+_FULL_STATUS = {429, 503}
+# 4xx of the container that are no word about the picture.
 _PASSING_STATUS = {408, 429}
+# The process that would have answered is gone or late: 0 is what SageMaker says then, the others a proxy before it.
+_ABSENT_STATUS = {0, 408, 429, 502, 503, 504}
 
 
 class RefusedError(Exception):
@@ -40,14 +43,24 @@ class UnansweredError(Exception):
     """The endpoint gave no answer, each time for a reason that may pass; the text is the last."""
 
 
+class MalformedResponseError(PermanentError):
+    """What came is no answer: something else is deployed there."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of one attribute; ``value`` is ``None`` when its answer was in no known form."""
+    """What the model says of one attribute.
+
+    ``value`` is ``None`` when the model is not sure enough (``abstained``), and when its answer was in no known form;
+    ``text`` is what it said in either case.
+    """
 
     attribute: str
     question: str
     value: str | None
     probability: float
+    text: str = ""
+    abstained: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,20 @@ class Answers:
 
     model_version: str
     answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why there was no answer this time.
+
+    ``of_picture``: the container answered, and failed at this very request; otherwise it is full, restarting or away.
+    ``full``: there is an endpoint, with too much to do. ``retry_after_s``: when it wants to be asked again.
+    """
+
+    reason: str
+    of_picture: bool = False
+    full: bool = False
+    retry_after_s: float | None = None
 
 
 def request_body(picture: bytes, attributes: tuple[str, ...]) -> bytes:
@@ -72,76 +99,71 @@ def request_body(picture: bytes, attributes: tuple[str, ...]) -> bytes:
 
 
 def read_answers(body: bytes, attributes: tuple[str, ...]) -> Answers:
-    """Read the endpoint's response to a request about ``attributes``, one answer each, in that order.
+    """Read the answers about ``attributes`` out of the container's response, in that order.
+
+    A picture that was sent as such is asked everything that the model knows; answers to other questions are left out.
 
     Raises:
-        PermanentError: the response has another form: the endpoint serves something else.
+        MalformedResponseError: the response has another form, or lacks an answer.
     """
     try:
         response = orjson.loads(body)
-        given = response["answers"]
-        answers = tuple(_answer(*pair) for pair in zip(attributes, given, strict=True))
-        return Answers(response["model_version"], answers)
+        given = {answer["question"]: answer for answer in response["answers"]}
+        answers = tuple(_answer(attribute, given[QUESTIONS[attribute]]) for attribute in attributes)
+        return Answers(_text(response["model_version"]), answers)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise PermanentError(
-            f"The endpoint answered {body[:200]!r}, expected {{'answers': [one for each of {len(attributes)} "
+        raise MalformedResponseError(
+            f"The container answered {body[:200]!r}, expected {{'answers': [one for each of {len(attributes)} "
             "questions], 'model_version': …}. Is another image deployed there?"
         ) from error
 
 
-async def ask(runtime: Any, endpoint: str, picture: bytes, attributes: tuple[str, ...]) -> Answers:
-    """Ask the endpoint about a picture, again with growing waits while the reason for failing can pass.
-
-    Args:
-        runtime: an open aiobotocore client of ``sagemaker-runtime`` that does not retry by itself.
-        endpoint: the endpoint's name.
-        picture: the picture file.
-        attributes: which attributes to ask about, at least one.
-
-    Raises:
-        RefusedError: this request never gets an answer (the container's 4xx, a picture too large).
-        UnansweredError: no attempt got an answer.
-        PermanentError: the endpoint is not there, or answers in another form.
-    """
-    body = request_body(picture, attributes)
-    for attempt in range(_ATTEMPTS):
-        try:
-            response = await runtime.invoke_endpoint(
-                EndpointName=endpoint, ContentType="application/json", Accept="application/json", Body=body
-            )
-            return read_answers(await response["Body"].read(), attributes)
-        except (ClientError, HTTPClientError) as error:
-            reason = passing_reason(error)
-        log.debug("Attempt %d of %d: %s", attempt + 1, _ATTEMPTS, reason)
-        await asyncio.sleep(_FIRST_WAIT_S * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311 - spreads, hides nothing
-    raise UnansweredError(reason)
-
-
-def passing_reason(error: ClientError | HTTPClientError) -> str:
+def trouble(error: CallError) -> Trouble:
     """Return why the endpoint did not answer, if that can pass.
 
     Raises:
         RefusedError: the container refuses this request.
         PermanentError: the call itself is wrong, such as an endpoint that is not there.
     """
-    if isinstance(error, HTTPClientError):
-        return str(error)
+    if not isinstance(error, ClientError):
+        return Trouble(str(error))
     code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
     if code == "ModelError":
-        return _container_reason(error.response, message)
+        return _container_trouble(error.response, message)
     if code not in _PASSING:
         raise PermanentError(f"The endpoint cannot be asked: {code}: {message}") from error
-    return f"{code}: {message}"
+    return Trouble(f"{code}: {message}", full=code in _FULL, retry_after_s=_retry_after(error.response))
 
 
-def _container_reason(response: dict[str, Any], message: str) -> str:
+def passing_reason(error: CallError) -> str:
+    """Return the reason of :func:`trouble`, with its exceptions."""
+    return trouble(error).reason
+
+
+def _container_trouble(response: dict[str, Any], message: str) -> Trouble:
     status = response.get("OriginalStatusCode", 500)
     if 400 <= status < 500 and status not in _PASSING_STATUS:
         raise RefusedError(response.get("OriginalMessage") or message)
-    return message
+    return Trouble(message, status not in _ABSENT_STATUS, status in _FULL_STATUS, _retry_after(response))
+
+
+def _retry_after(response: dict[str, Any]) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for; a date or nonsense asks for nothing."""
+    asked = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
+    return float(asked) if asked.isdecimal() else None
 
 
 def _answer(attribute: str, given: dict[str, Any]) -> Answer:
     # An answer about another attribute than the question's says nothing about it.
-    value = given["value"] if given["attribute"] == attribute else None
-    return Answer(attribute, QUESTIONS[attribute], value, float(given["probability"]))
+    known = given["attribute"] == attribute
+    value = _text(given["value"]) if known and given["value"] is not None else None
+    probability = float(given["probability"])
+    if not 0 <= probability <= 1:
+        raise ValueError(f"a probability of {probability}")
+    return Answer(attribute, QUESTIONS[attribute], value, probability, _text(given["text"]), known and value is None)
+
+
+def _text(given: object) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"{given!r} where a text should be")
+    return given

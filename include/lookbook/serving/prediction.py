@@ -1,10 +1,10 @@
-"""The attributes of a plan's products, asked of the model in service and committed in one go."""
+"""The attributes of a plan's products, asked of the attribute model and committed in one go."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,20 +12,23 @@ from typing import Any
 import pyarrow as pa
 from pyiceberg.expressions import And
 
-from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import PREDICTED_ATTRIBUTES
-from lookbook.descriptions.plans import Plan, PlannedProduct, read_plan
+from lookbook.descriptions.plans import Plan, read_plan
 from lookbook.lineage import records
-from lookbook.serving.asking import Asking, Input, Result
+from lookbook.serving import models
+from lookbook.serving.asking import Asking, ModelChangedError, Result
+from lookbook.serving.inputs import Input, inputs_of
+from lookbook.serving.models import AskedModel
 from lookbook.settings import get_settings
 from lookbook.training import registry
-from lookbook.training.registry import Champion
-from lookbook.vqa import datasets
 
 log = logging.getLogger(__name__)
 
 _TABLE = "predictions.attributes"
+# How often a model may be replaced under one run's hands. Deployments take minutes and come weekly.
+_MODELS_OF_A_RUN = 3
+_CHANGING = {"Updating", "SystemUpdating", "RollingBack"}
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Predictions:
     answered: int = 0
     refused: int = 0
     unanswered: int = 0
-    report_uri: str | None = None
-    """The evaluation of that model, which says how sure it must be."""
+    transform_job: str | None = None
+    """The batch transform job that was asked in the endpoint's place."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -52,80 +55,103 @@ async def predict(plan_uri: str) -> Predictions:
 
     A picture that this model was asked the same questions about before is not asked about again: each result is an
     object under a key that is a function of picture, questions and model. Without a model in service nothing is asked.
+    All answers of a plan are of one model: if the endpoint is updated meanwhile, the new one is asked about everything.
 
     Raises:
-        RetryableError: the endpoint answers hardly anything, or was updated meanwhile.
+        RetryableError: the endpoint answers hardly anything, or was updated again and again.
         PermanentError: the endpoint serves something else.
     """
     plan = await asyncio.to_thread(read_plan, plan_uri)
-    champion = await asyncio.to_thread(registry.champion)
-    if champion is None:
+    model = await asyncio.to_thread(models.in_service)
+    if model is None:
         log.info("No model is in service: the catalogue's own attributes are all there is.")
         records.details(attribute_model="none in service")
         return Predictions(plan.drop_id, None, None, len(plan.products))
-    inputs = await asyncio.to_thread(_inputs, plan, champion)
-    results = await Asking(plan.drop_id, champion).all(set(inputs.values()))
-    by_product = {product_id: results[asked] for product_id, asked in inputs.items()}
-    await asyncio.to_thread(_commit, plan.drop_id, by_product, champion)
-    return _summary(plan, by_product, champion)
+    model, results = await _ask(plan, model)
+    await asyncio.to_thread(_commit, plan.drop_id, results, model)
+    return _summary(plan, results, model)
 
 
-def _inputs(plan: Plan, champion: Champion) -> dict[str, Input]:
-    """Return what is asked about each product that has a picture."""
-    trained = tuple(storage.read_json(f"{datasets.dataset_uri(champion.dataset_id)}dataset.json")["attributes"])
-    stated = _stated_attributes(plan.products_snapshot)
-
-    def asked(product: PlannedProduct) -> tuple[str, ...]:
-        applicable = stated[product.article_type]
-        return tuple(attribute for attribute in trained if attribute in applicable) or trained
-
-    # The same picture under several ids is one input, read from one place.
-    uris = {product.picture_sha256: product.picture_uri for product in plan.products}
-    return {
-        product.product_id: Input(uri, product.picture_sha256, asked(product))
-        for product in plan.products
-        if product.picture_sha256 and (uri := uris[product.picture_sha256])
-    }
+async def _ask(plan: Plan, model: AskedModel) -> tuple[AskedModel, dict[str, Result]]:
+    """Return the model that answered about all products, and its results by product."""
+    for _ in range(_MODELS_OF_A_RUN):
+        inputs: dict[str, Input] = await asyncio.to_thread(inputs_of, plan, model)
+        try:
+            results = await Asking(plan.drop_id, model).all(set(inputs.values()))
+        except ModelChangedError as error:
+            changed = error
+            model = await _next_model(model, error)
+        else:
+            return model, {product_id: results[asked] for product_id, asked in inputs.items()}
+    raise changed
 
 
-def _stated_attributes(snapshot: str) -> Mapping[str | None, set[str]]:
-    """Return, by article type, the attributes that the catalogue states for any product of it."""
-    stated: defaultdict[str | None, set[str]] = defaultdict(set)
-    rows = tables.read("catalog.products", columns=("article_type", "attributes"), snapshot=snapshot)
-    for row in rows.to_pylist(maps_as_pydicts="strict"):
-        stated[row["article_type"]].update(row["attributes"] or {})
-    return stated
+async def _next_model(asked: AskedModel, error: ModelChangedError) -> AskedModel:
+    """Wait until an update under way has ended, well or not, and return the model that then serves.
+
+    Raises:
+        ModelChangedError: ``error``, when nothing is being updated and the endpoint still claims to serve ``asked``.
+    """
+    name, waited = get_settings().endpoint_name, False
+    while (await asyncio.to_thread(registry.describe_endpoint, name) or {}).get("EndpointStatus") in _CHANGING:
+        log.info("Endpoint %s is being updated: waiting for its end.", name)
+        waited = True
+        await asyncio.sleep(get_settings().poll_interval_s)
+    model = await asyncio.to_thread(models.in_service)
+    if model is None or (model == asked and not waited):
+        raise error
+    log.info("Model %s is in service now: asking it.", model.version)
+    return model
 
 
-def _commit(drop_id: str, results: Mapping[str, Result], champion: Champion) -> None:
+def _commit(drop_id: str, results: Mapping[str, Result], model: AskedModel) -> None:
     rows = [
-        {
-            "drop_id": drop_id,
-            "product_id": product_id,
-            "picture_sha256": result.picture_sha256,
-            "model_version": result.model_version,
-            "endpoint_config": champion.endpoint_config,
-            "result_uri": result.uri,
-            **answer,
-        }
+        {"drop_id": drop_id, "product_id": product_id, "endpoint_config": model.endpoint_config, **row}
         for product_id, result in sorted(results.items())
-        for answer in result.answers
+        for row in _rows(result, model)
     ]
     of_products = And(tables.equals("drop_id", drop_id), tables.one_of("product_id", results))
     tables.replace(_TABLE, pa.Table.from_pylist(rows, schema=PREDICTED_ATTRIBUTES), of_products)
 
 
-def _summary(plan: Plan, results: Mapping[str, Result], champion: Champion) -> Predictions:
-    numbers: dict[str, int] = dict(Counter(result.status for result in results.values()))
-    records.reads("model_package", get_settings().model_package_group, champion.package_arn)
-    records.reads("endpoint_config", get_settings().endpoint_name, champion.endpoint_config)
+def _rows(result: Result, model: AskedModel) -> list[dict[str, Any]]:
+    how = {
+        "picture_sha256": result.picture_sha256,
+        "model_version": result.model_version,
+        "result_uri": result.uri,
+        "latency_ms": result.latency_ms,
+        "attempts": result.attempts,
+        "transform_job": result.transform_job,
+    }
+    return [{**how, **_judged(answer, model)} for answer in result.answers]
+
+
+def _judged(answer: Mapping[str, Any], model: AskedModel) -> dict[str, Any]:
+    """Return an answer with the threshold it was held against; below it, it has no value.
+
+    The container has abstained by the same thresholds, unless it is older than they are.
+    """
+    threshold = model.thresholds.get(answer["attribute"], 0.0)
+    sure = threshold is not None and answer["probability"] >= threshold
+    abstained = answer.get("abstained", False) or (answer["value"] is not None and not sure)
+    value = None if abstained else answer["value"]
+    text = answer.get("text") or answer["value"]
+    return {**answer, "text": text, "value": value, "abstained": abstained, "threshold": threshold}
+
+
+def _summary(plan: Plan, results: Mapping[str, Result], model: AskedModel) -> Predictions:
+    numbers = Counter(str(result.status) for result in results.values())
+    records.reads("model_package", get_settings().model_package_group, model.package_arn)
+    if model.endpoint_config:
+        records.reads("endpoint_config", get_settings().endpoint_name, model.endpoint_config)
     records.counts(**numbers)
-    log.info("Drop %s, model %s: %s of %d products", plan.drop_id, champion.version, numbers, len(plan.products))
+    log.info("Drop %s, model %s: %s of %d products", plan.drop_id, model.version, dict(numbers), len(plan.products))
     return Predictions(
         plan.drop_id,
-        champion.version,
-        champion.endpoint_config,
+        model.version,
+        model.endpoint_config,
         len(plan.products),
-        report_uri=champion.report_uri,
-        **numbers,
+        answered=numbers["answered"],
+        refused=numbers["refused"],
+        unanswered=numbers["unanswered"],
     )
