@@ -82,6 +82,10 @@ lineage: $(ORCHESTRATOR) ## Print where a product's description comes from; PROD
 	@if [ -z "$(PRODUCT)" ]; then echo "Which product? make lineage PRODUCT=<id>" >&2; exit 2; fi
 	@$(LAPTOP) run -- python -m lookbook.lineage product "$(PRODUCT)"
 
+.PHONY: housekeeping
+housekeeping: $(ORCHESTRATOR) ## Print what housekeeping would delete, and why; deletes nothing
+	@$(LAPTOP) run -- python -m lookbook.housekeeping plan
+
 .PHONY: local-aws
 local-aws: setup ## Run only local AWS, in the foreground, and print what to export for any AWS client
 	@$(LAPTOP) local-aws

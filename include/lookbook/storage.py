@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
-from collections.abc import Container, Iterator
+import time
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,10 +15,12 @@ import orjson
 from botocore.exceptions import ClientError
 
 from lookbook.aws import client
-from lookbook.errors import PermanentError
+from lookbook.errors import PermanentError, RetryableError
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _EXISTS = {"PreconditionFailed", "412"}
+_UPDATE_ATTEMPTS = 10
+_LONGEST_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,26 @@ def read_version(uri: str) -> tuple[bytes, str] | None:
             return None
         raise
     return answer["Body"].read(), answer["ETag"].strip('"')
+
+
+def update_json(uri: str, change: Callable[[Any], Any]) -> Any:
+    """Replace an object's JSON by what ``change`` makes of it, and return that; no other writer's change is lost.
+
+    Args:
+        uri: of the object.
+        change: is given the value, ``None`` where nothing is stored; called again when another writer was faster.
+
+    Raises:
+        RetryableError: others were faster every time.
+    """
+    for attempt in range(_UPDATE_ATTEMPTS):
+        found = read_version(uri)
+        value = change(orjson.loads(found[0]) if found else None)
+        content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        if replace_version(uri, content, found[1]) if found else write_once(uri, content):
+            return value
+        time.sleep(random.uniform(0, _LONGEST_WAIT_S * (attempt + 1) / _UPDATE_ATTEMPTS))  # noqa: S311 - spreads writers
+    raise RetryableError(f"{uri} could not be updated: other writers were faster {_UPDATE_ATTEMPTS} times.")
 
 
 def find(uri: str) -> StoredObject | None:

@@ -17,6 +17,7 @@ class Tag(StrEnum):
     CATALOG = "catalog"
     MODEL = "model"
     DESCRIPTIONS = "descriptions"
+    OPERATIONS = "operations"
     TIER_1 = "tier_1"
     TIER_2 = "tier_2"
 

@@ -39,6 +39,24 @@ class EvaluationLink(BaseOperatorLink):
         return page_path("evaluations", ti_key.xcom_pull(task_ids=self._job_task)["job_name"])
 
 
+class HousekeepingLink(BaseOperatorLink):
+    """To a page that a run of `housekeeping` left: a plan, or what everything cost."""
+
+    def __init__(self, page: str, name: str) -> None:
+        self._page, self._name = page, name
+
+    @property
+    def name(self) -> str:
+        """What the button says."""
+        return self._name
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the path of the run's page."""
+        from lookbook.storage import key_part
+
+        return page_path("housekeeping", key_part(ti_key.run_id), self._page)
+
+
 def linked(result: XComArg, *links: BaseOperatorLink) -> XComArg:
     """Give the task whose result this is buttons in the UI, and return the result."""
     result.operator.operator_extra_links = links

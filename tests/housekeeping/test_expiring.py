@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lookbook import storage
 from lookbook.aws import client
+from lookbook.housekeeping import __main__ as command
 from lookbook.housekeeping import expiring, plans
-from lookbook.housekeeping.plans import TooMuchError
+from lookbook.housekeeping.plans import Outcome, TooMuchError
 from lookbook.serving.requests import serving_requests
 from lookbook.settings import get_settings
 from lookbook.training import registry
@@ -21,6 +24,18 @@ def everything_is_old(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKBOOK_KEEP_CHAMPIONS", "1")
     monkeypatch.setenv("LOOKBOOK_ENDPOINT_INSTANCE_TYPE", "ml.g4dn.xlarge")  # one that moto knows
     get_settings.cache_clear()
+
+
+def never(dag_id: str, run_id: str) -> None:
+    """No run is known: models are not judged by runs."""
+
+
+def plan_run(run_key: str = RUN) -> dict[str, Any]:
+    return expiring.plan_run("models", run_key, never)
+
+
+def carry_out(uri: str, **arguments: Any) -> Outcome:
+    return expiring.carry_out(uri, never, **arguments)
 
 
 def job(number: int) -> str:
@@ -82,7 +97,7 @@ def objects(prefix: str) -> list[str]:
 
 
 def test_what_nothing_refers_to_goes_and_the_reports_and_packages_stay(releases: list[dict[str, str]]) -> None:
-    outcome = expiring.carry_out(expiring.plan_run("models", RUN)["uri"], dry_run=False)
+    outcome = carry_out(plan_run()["uri"], dry_run=False)
     assert outcome.deleted == {"endpoint_config": 2, "model": 2, "artefact": 2, "data_set": 2}
     assert configs() == sorted(one["config"] for one in releases[2:])
     assert models() == sorted(one["model"] for one in releases[2:])
@@ -93,32 +108,32 @@ def test_what_nothing_refers_to_goes_and_the_reports_and_packages_stay(releases:
 
 
 def test_the_registry_says_whose_artefact_is_gone(releases: list[dict[str, str]]) -> None:
-    expiring.carry_out(expiring.plan_run("models", RUN)["uri"], dry_run=False)
+    carry_out(plan_run()["uri"], dry_run=False)
     told = [registry.describe(one["package"])["CustomerMetadataProperties"].get("artefact") for one in releases]
     assert told[0] and told[0].startswith("expired 20")
     assert told[2:] == [None]
 
 
 def test_a_dry_run_deletes_nothing_and_says_what_would_go(releases: list[dict[str, str]]) -> None:
-    planned = expiring.plan_run("models", RUN)
-    outcome = expiring.carry_out(planned["uri"], dry_run=True)
+    planned = plan_run()
+    outcome = carry_out(planned["uri"], dry_run=True)
     assert (outcome.dry_run, outcome.deleted["model"]) == (True, 2)
     assert len(configs()) == len(models()) == 3
     assert objects(job(1)) == ["evaluation.json", "output/model.tar.gz"]
 
 
 def test_carried_out_again_a_plan_changes_nothing(releases: list[dict[str, str]]) -> None:
-    uri = expiring.plan_run("models", RUN)["uri"]
-    expiring.carry_out(uri, dry_run=False)
+    uri = plan_run()["uri"]
+    carry_out(uri, dry_run=False)
     before = configs(), models(), objects("s3://lookbook/training/")
-    assert expiring.carry_out(uri, dry_run=False).deleted == {}
+    assert carry_out(uri, dry_run=False).deleted == {}
     assert (configs(), models(), objects("s3://lookbook/training/")) == before
 
 
 def test_what_is_deployed_after_it_was_planned_to_go_stays(releases: list[dict[str, str]]) -> None:
-    uri = expiring.plan_run("models", RUN)["uri"]
+    uri = plan_run()["uri"]
     client("sagemaker").create_endpoint(EndpointName="a-rollback", EndpointConfigName=releases[0]["config"])
-    expiring.carry_out(uri, dry_run=False)
+    carry_out(uri, dry_run=False)
     assert releases[0]["config"] in configs()
     assert releases[0]["model"] in models()
     assert "output/model.tar.gz" in objects(job(1))
@@ -128,13 +143,13 @@ def test_what_is_deployed_after_it_was_planned_to_go_stays(releases: list[dict[s
 def test_a_run_that_was_killed_halfway_is_finished_by_the_next(
     releases: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = expiring.plan_run("models", RUN)["uri"]
+    uri = plan_run()["uri"]
     with monkeypatch.context() as patch:
         patch.setattr(storage, "delete", _killed)
         with pytest.raises(KeyboardInterrupt):
-            expiring.carry_out(uri, dry_run=False)
+            carry_out(uri, dry_run=False)
     assert len(models()) == 1
-    expiring.carry_out(expiring.plan_run("models", "the next")["uri"], dry_run=False)
+    carry_out(plan_run("the next")["uri"], dry_run=False)
     assert objects(job(1)) == ["evaluation.json"]
     assert objects(dataset(1)) == []
 
@@ -146,7 +161,7 @@ def _killed(uri: str) -> None:
 def test_a_model_that_nobody_tagged_as_lookbooks_stays(releases: list[dict[str, str]]) -> None:
     arn = client("sagemaker").describe_model(ModelName=releases[0]["model"])["ModelArn"]
     client("sagemaker").delete_tags(ResourceArn=arn, TagKeys=["project"])
-    expiring.carry_out(expiring.plan_run("models", RUN)["uri"], dry_run=False)
+    carry_out(plan_run()["uri"], dry_run=False)
     assert releases[0]["model"] in models()
     assert "output/model.tar.gz" in objects(job(1))
 
@@ -154,11 +169,11 @@ def test_a_model_that_nobody_tagged_as_lookbooks_stays(releases: list[dict[str, 
 def test_more_than_the_share_that_may_go_is_refused_whole(releases: list[dict[str, str]]) -> None:
     for number in range(4, 16):
         storage.write_bytes(f"{job(number)}output/model.tar.gz", b"weights")
-    uri = expiring.plan_run("models", RUN)["uri"]
+    uri = plan_run()["uri"]
     with pytest.raises(TooMuchError, match="14 of 15 things of kind artefact"):
-        expiring.carry_out(uri, dry_run=False)
+        carry_out(uri, dry_run=False)
     assert len(configs()) == 3
-    expiring.carry_out(uri, dry_run=False, max_share=1)
+    carry_out(uri, dry_run=False, max_share=1)
     assert objects(job(15)) == []
 
 
@@ -167,12 +182,22 @@ def test_another_groups_packages_keep_their_artefacts(
 ) -> None:
     monkeypatch.setenv("LOOKBOOK_MODEL_PACKAGE_GROUP", "another")
     get_settings.cache_clear()
-    assert [expiry.kind for expiry in expiring.plan("models").expiries] == []
+    assert [expiry.kind for expiry in expiring.plan("models", never).expiries] == []
 
 
 def test_the_plan_and_its_page_say_what_goes_and_why(releases: list[dict[str, str]]) -> None:
-    planned = expiring.plan_run("models", RUN)
+    planned = plan_run()
     assert planned["expiries"] == len(plans.read(planned["uri"]).expiries) == 8
-    page = storage.read_bytes(planned["uri"].replace(".json", ".html")).decode()
+    page = storage.read_bytes(planned["uri"].replace("plan.json", "page.html")).decode()
     assert releases[0]["config"] in page and "no kept model or package" in page
     assert "<script" not in page and "http" not in page
+
+
+def test_the_command_prints_what_would_go_and_deletes_nothing(
+    releases: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["plan"]) == 0
+    printed = capsys.readouterr().out
+    assert f"endpoint_config {releases[0]['config']}" in printed
+    assert printed.startswith("models: 8 things")
+    assert len(configs()) == 3

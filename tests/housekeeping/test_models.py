@@ -84,6 +84,13 @@ def test_a_champion_that_was_rolled_back_to_stays_however_old_its_version() -> N
     assert f"{DATASETS}d1/" not in going(found, "data_set")
 
 
+def test_the_last_champions_are_those_that_served_last_not_those_that_were_trained_last() -> None:
+    served = {1: "2026-11-20T00:00:00", 4: "2026-10-12T00:00:00", 5: "2026-10-19T00:00:00"}
+    packages = tuple(replace(package(number), in_service_since=served.get(number, "")) for number in range(1, 6))
+    found = account(5, packages=packages, deployed_configs=frozenset({"c1"}))
+    assert going(found, "model") == {"m2", "m3"}
+
+
 def test_a_package_that_awaits_approval_stays_deployable() -> None:
     found = account(5, packages=(package(1, "PendingManualApproval"), *(package(number) for number in range(2, 6))))
     assert going(found, "artefact") == {f"{JOBS}train-2/"}
@@ -147,7 +154,12 @@ def accounts(draw: st.DrawFn) -> Inventory:
             for n in present["configs"]
         },
         models={f"m{n}": replace(model(n), created=draw(_TIMES), ours=draw(st.booleans())) for n in present["models"]},
-        packages=tuple(package(n, draw(statuses), draw(st.booleans())) for n in sorted(present["packages"])),
+        packages=tuple(
+            replace(
+                package(n, draw(statuses), draw(st.booleans())), in_service_since=draw(st.sampled_from(["", "1", "2"]))
+            )
+            for n in sorted(present["packages"])
+        ),
         job_outputs=tuple(prefix(f"{JOBS}train-{n}/", draw(_TIMES)) for n in present["outputs"]),
         checkpoints=tuple(prefix(f"{CHECKPOINTS}train-{n}/", draw(_TIMES)) for n in present["outputs"]),
         datasets=tuple(prefix(f"{DATASETS}d{n}/", draw(_TIMES)) for n in present["datasets"]),
@@ -164,11 +176,13 @@ def missing(found: Inventory, expiries: list[Expiry]) -> Iterator[str]:
     It follows the references one by one from what uses them, unlike the code, which collects what is kept.
     """
     gone = {expiry.name for expiry in expiries}
-    approved = sorted(one.version for one in found.packages if one.ours and one.status == "Approved")[-3:]
+    approved = sorted(
+        (one.in_service_since, one.version) for one in found.packages if one.ours and one.status == "Approved"
+    )[-3:]
     usable = [
         one
         for one in found.packages
-        if not one.ours or one.version in approved or one.status == "PendingManualApproval"
+        if not one.ours or (one.in_service_since, one.version) in approved or one.status == "PendingManualApproval"
     ]
     endpoints = [found.configs[name] for name in found.deployed_configs if name in found.configs]
     of_configs = [found.models[name] for one in endpoints for name in one.models if name in found.models]

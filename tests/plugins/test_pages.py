@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tests.drops.small import DROP_ID
 
 from lookbook import storage
-from lookbook_airflow.links import DataDocsLink, EvaluationLink
+from lookbook_airflow.links import DataDocsLink, EvaluationLink, HousekeepingLink
 from lookbook_airflow.pages import page_path
 from lookbook_airflow.pages.app import create_app as create_pages
 
@@ -160,3 +160,13 @@ def test_what_is_no_evaluation_has_no_page(api_server: TestClient, bucket: str, 
 def test_the_link_of_a_gate_leads_to_the_page_of_the_job_that_it_judged() -> None:
     run = SimpleNamespace(xcom_pull=lambda task_ids: {"job_name": f"lookbook-{task_ids}-1"})
     assert EvaluationLink("evaluate").get_link(None, ti_key=run) == "/lookbook/evaluations/lookbook-evaluate-1"
+
+
+def test_a_viewer_reads_what_housekeeping_planned(api_server: TestClient, bucket: str) -> None:
+    storage.write_bytes("s3://lookbook/housekeeping/run-1/models/page.html", b"<h1>To go</h1>")
+    storage.write_bytes("s3://lookbook/housekeeping/run-1/secret/page.html", b"secret")
+    page = HousekeepingLink("models", "Plan").get_link(None, ti_key=SimpleNamespace(run_id="run-1"))
+    answer = api_server.get(page, headers=login())
+    assert (answer.status_code, answer.text) == (200, "<h1>To go</h1>")
+    assert api_server.get(page).status_code == 401
+    assert api_server.get(page.replace("models", "secret"), headers=login()).status_code == 404

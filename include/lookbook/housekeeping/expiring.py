@@ -4,38 +4,48 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lookbook.housekeeping import models, plans, snapshots
+from lookbook.housekeeping import jobs, models, plans, snapshots
+from lookbook.housekeeping.jobs import RunEnded
 from lookbook.housekeeping.plans import Expiry, Outcome, Part, Plan
 from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
 
-# Each has plan() and expire(expiries).
-_PARTS: dict[Part, ModuleType] = {"models": models, "tables": snapshots}
+_EXPIRE: dict[Part, Callable[[Sequence[Expiry]], None]] = {
+    "models": models.expire,
+    "tables": snapshots.expire,
+    "jobs": jobs.expire,
+}
 
 
-def plan(part: Part) -> Plan:
-    """Plan what is to go of a part."""
-    planned: Plan = _PARTS[part].plan()
-    return planned
+def plan(part: Part, has_ended: RunEnded) -> Plan:
+    """Plan what is to go of a part.
+
+    Args:
+        part: which.
+        has_ended: tells whether a DAG run, by DAG and run id, has come to its end.
+    """
+    if part == "jobs":
+        return jobs.plan(has_ended)
+    return models.plan() if part == "models" else snapshots.plan()
 
 
-def plan_run(part: Part, run_key: str) -> dict[str, Any]:
+def plan_run(part: Part, run_key: str, has_ended: RunEnded) -> dict[str, Any]:
     """Plan what is to go of a part, keep the plan for the run, and return the reference to it."""
-    return plans.write(plan(part), run_key)
+    return plans.write(plan(part, has_ended), run_key)
 
 
-def carry_out(plan_uri: str, *, dry_run: bool, max_share: float | None = None) -> Outcome:
+def carry_out(plan_uri: str, has_ended: RunEnded, *, dry_run: bool, max_share: float | None = None) -> Outcome:
     """Let go what a plan names, unless something has come to refer to it since it was made.
 
     Done twice, it leaves what once leaves; stopped halfway, the rest goes the next time.
 
     Args:
         plan_uri: of a plan that was kept.
+        has_ended: as in :func:`plan`.
         dry_run: only say what would go.
         max_share: share of a kind that may go; ``None``: as set.
 
@@ -46,11 +56,11 @@ def carry_out(plan_uri: str, *, dry_run: bool, max_share: float | None = None) -
     plans.check_share(made, max_share if max_share is not None else get_settings().max_expired_share)
     if dry_run:
         return plans.record_outcome(_outcome(made.part, True, made.expiries), plan_uri)
-    still = {expiry.key for expiry in plan(made.part).expiries}
+    still = {expiry.key for expiry in plan(made.part, has_ended).expiries}
     going = tuple(expiry for expiry in made.expiries if expiry.key in still)
     if len(going) < len(made.expiries):
         log.info("%d planned things are referred to again, or gone already.", len(made.expiries) - len(going))
-    _PARTS[made.part].expire(going)
+    _EXPIRE[made.part](going)
     return plans.record_outcome(_outcome(made.part, False, going), plan_uri)
 
 

@@ -19,7 +19,9 @@ JOB_OUTPUTS, CHECKPOINTS, DATASETS = evaluation.JOBS, "training/checkpoints", "t
 
 # Kept for ever: they are small, and what was decided by them is traced to them.
 REPORTS = ("evaluation.json", "evaluation.html", "gate.json")
-_TAG = {"Key": "project", "Value": "lookbook"}
+PROJECT = "lookbook"
+"""What everything of Lookbook's is tagged with, as ``project``."""
+
 _UNFINISHED = ("InProgress", "Stopping")
 
 
@@ -55,6 +57,8 @@ class Package:
     dataset_id: str | None
     ours: bool
     products_snapshot: str | None = None
+    in_service_since: str = ""
+    """When it last came into service, ISO 8601; empty for one that never did."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ def packages() -> Iterator[Package]:
                 dataset_id=told.get("dataset_id"),
                 ours=name == get_settings().model_package_group,
                 products_snapshot=told.get("products_snapshot"),
+                in_service_since=told.get("in_service_since", ""),
             )
 
 
@@ -126,6 +131,11 @@ def listed(operation: str, member: str, **arguments: Any) -> Iterator[dict[str, 
     """Yield the items of all pages of one of SageMaker's List… operations."""
     for page in client("sagemaker").get_paginator(operation).paginate(**arguments):
         yield from page[member]
+
+
+def tags(arn: str) -> dict[str, str]:
+    """Return the tags of a SageMaker resource."""
+    return {tag["Key"]: tag["Value"] for tag in client("sagemaker").list_tags(ResourceArn=arn)["Tags"]}
 
 
 def root_of(part: str) -> str:
@@ -169,8 +179,7 @@ def _artefacts(containers: list[dict[str, Any]]) -> frozenset[str]:
 def _ours(name: str, arn: str) -> bool:
     if not name.startswith(f"{get_settings().model_package_group}-v"):
         return False
-    tags: list[dict[str, str]] = client("sagemaker").list_tags(ResourceArn=arn)["Tags"]
-    return _TAG in tags
+    return tags(arn).get("project") == PROJECT
 
 
 def _deployed_configs() -> Iterator[str]:

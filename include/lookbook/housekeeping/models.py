@@ -113,7 +113,7 @@ def _youngest(now: datetime) -> datetime:
 
 def _kept_packages(found: Inventory, keep_champions: int) -> list[Package]:
     """Return the packages whose models must stay deployable: pending ones, the latest champions, what serves."""
-    approved = sorted((one for one in found.packages if one.ours and one.status == "Approved"), key=_version)
+    approved = sorted((one for one in found.packages if one.ours and one.status == "Approved"), key=_served_last)
     deployed = {
         found.models[model].package_arn
         for name in found.deployed_configs & found.configs.keys()
@@ -129,8 +129,8 @@ def _kept_packages(found: Inventory, keep_champions: int) -> list[Package]:
     ]
 
 
-def _version(package: Package) -> int:
-    return package.version
+def _served_last(package: Package) -> tuple[str, int]:
+    return package.in_service_since, package.version
 
 
 def _belongs(package_arn: str | None, packages: Iterable[Package]) -> bool:

@@ -1,18 +1,19 @@
 """A plan of housekeeping: what is to go, why, how old and how large it is; in S3 before anything is deleted.
 
 housekeeping/<run>/<part>/plan.json      what is to go
-housekeeping/<run>/<part>/plan.html      the same, to read
+housekeeping/<run>/<part>/page.html      the same, to read
 housekeeping/<run>/<part>/outcome.json   what went
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lookbook import storage
 from lookbook.errors import PermanentError
@@ -36,9 +37,16 @@ Kind = Literal[
     "transform_job",
 ]
 
+PAGES = (*get_args(Part), "costs")
+_RUN_KEY = re.compile(r"[A-Za-z0-9._=-]{1,300}")
+
 # Of so few, even all may go: a share says nothing of them.
 _FEW = 10
 _LOGGED = 20
+
+
+class PageNotFoundError(PermanentError):
+    """A run of housekeeping has no such page."""
 
 
 class TooMuchError(PermanentError):
@@ -103,7 +111,7 @@ def write(plan: Plan, run_key: str) -> dict[str, Any]:
     """Store a plan and its page, tell its essence in the log, and return the reference to it."""
     uri = f"{root_of(run_key)}/{plan.part}/plan.json"
     records.writes_object(storage.write_json(uri, _as_json(plan)))
-    storage.write_bytes(f"{root_of(run_key)}/{plan.part}/plan.html", _page(plan).encode(), "text/html; charset=utf-8")
+    storage.write_bytes(page_uri(run_key, plan.part), _page(plan).encode(), "text/html; charset=utf-8")
     numbers = dict(Counter(expiry.kind for expiry in plan.expiries))
     log.info("To go: %s, %s. Plan: %s", numbers or "nothing", pages.amount(plan.size), uri)
     for expiry in plan.expiries[:_LOGGED]:
@@ -124,6 +132,29 @@ def read(uri: str) -> Plan:
         existing=stored["existing"],
         left=tuple(stored["left"]),
     )
+
+
+def page(run_key: str, name: str) -> bytes:
+    """Return a page that a run of housekeeping left: ``models``, ``tables``, ``jobs`` or ``costs``.
+
+    Args:
+        run_key: from outside, as :func:`lookbook.storage.key_part` makes it of a run id.
+        name: from outside.
+
+    Raises:
+        PageNotFoundError: there is none.
+    """
+    if name not in PAGES or not _RUN_KEY.fullmatch(run_key):
+        raise PageNotFoundError(f"Housekeeping has no page {name!r} of a run {run_key!r}.")
+    try:
+        return storage.read_bytes(page_uri(run_key, name))
+    except storage.ObjectNotFoundError as error:
+        raise PageNotFoundError(f"Run {run_key} left no page {name}: it got not so far, or it was deleted.") from error
+
+
+def page_uri(run_key: str, name: str) -> str:
+    """Return where a page of a run lies."""
+    return f"{root_of(run_key)}/{name}/page.html"
 
 
 def check_share(plan: Plan, most: float) -> None:

@@ -1,0 +1,99 @@
+"""Training and transform jobs that go on, and cost, although the DAG run that started them is over.
+
+Whoever fails a run by hand, or deletes it, leaves its job running; so does a worker that is lost. A job is stopped
+only if its run is known and over, and only after some time, in which somebody may clear the task: it would attach to
+the job again. Every other job of Lookbook's that looks odd is told, and left to a person.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lookbook.aws import client
+from lookbook.housekeeping.inventory import PROJECT, listed, tags
+from lookbook.housekeeping.plans import Expiry, Kind, Plan
+
+log = logging.getLogger(__name__)
+
+RunEnded = Callable[[str, str], bool | None]
+"""Tells of a DAG id and a run id whether that run is over; ``None``: there is no such run."""
+
+_TIME_TO_CLEAR = timedelta(hours=2)
+_RUNNING = "InProgress"
+
+
+@dataclass(frozen=True)
+class _JobKind:
+    """How jobs of a kind are listed and stopped, and which DAG starts them."""
+
+    kind: Kind
+    dag_id: str
+    listing: tuple[str, str]
+    name: str
+    stop: str
+
+
+_KINDS = (
+    _JobKind(
+        kind="training_job",
+        dag_id="retrain_attribute_model",
+        listing=("list_training_jobs", "TrainingJobSummaries"),
+        name="TrainingJobName",
+        stop="stop_training_job",
+    ),
+    _JobKind(
+        kind="transform_job",
+        dag_id="describe_products",
+        listing=("list_transform_jobs", "TransformJobSummaries"),
+        name="TransformJobName",
+        stop="stop_transform_job",
+    ),
+)
+
+
+def plan(has_ended: RunEnded, now: datetime | None = None) -> Plan:
+    """Plan which jobs are to be stopped, and tell which look odd.
+
+    Args:
+        has_ended: tells whether a run is over.
+        now: the time to judge ages by.
+    """
+    now = now or datetime.now(UTC)
+    expiries: list[Expiry] = []
+    left: list[str] = []
+    for kind, summary, run_id in _running():
+        name, since = summary[kind.name], summary["CreationTime"]
+        over = has_ended(kind.dag_id, run_id) if run_id else None
+        if over and now - since > _TIME_TO_CLEAR:
+            expiries.append(Expiry(kind.kind, name, f"run {run_id} of {kind.dag_id} is over", since))
+        elif over is None:
+            left.append(f"{kind.kind} {name} runs since {since:%Y-%m-%d %H:%M}, and no run is known to have started it")
+    return Plan("jobs", now, tuple(expiries), {}, tuple(left))
+
+
+def expire(expiries: Sequence[Expiry]) -> None:
+    """Stop jobs; one that has ended meanwhile is no error."""
+    kinds = {kind.kind: kind for kind in _KINDS}
+    for expiry in expiries:
+        kind = kinds[expiry.kind]
+        try:
+            getattr(client("sagemaker"), kind.stop)(**{kind.name: expiry.name})
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+                raise
+            log.info("%s has ended by itself: %s", expiry.name, error.response["Error"]["Message"])
+
+
+def _running() -> Iterator[tuple[_JobKind, dict[str, Any], str | None]]:
+    """Yield every unfinished job of Lookbook's with the id of the run that started it, if it says."""
+    for kind in _KINDS:
+        for summary in listed(*kind.listing, StatusEquals=_RUNNING):
+            told = tags(summary[kind.name.replace("Name", "Arn")])
+            if told.get("project") == PROJECT:
+                yield kind, summary, told.get("run_id")

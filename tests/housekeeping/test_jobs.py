@@ -1,0 +1,73 @@
+"""Which running jobs are stopped, and which are only told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lookbook.aws import client
+from lookbook.housekeeping import jobs
+from lookbook.training.requests import training_request
+
+RUN = "manual__2026-11-16T03:00:00+00:00"
+DATASET = {"uri": "s3://lookbook/training/datasets/d1/", "dataset_id": "d1"}
+LATER = datetime.now(UTC) + timedelta(hours=3)
+
+pytestmark = pytest.mark.usefixtures("bucket")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A job that runs: moto's end at once."""
+    request = training_request(DATASET, RUN)
+    request["ResourceConfig"]["InstanceType"] = "ml.g4dn.xlarge"  # one that moto knows
+    client("sagemaker").create_training_job(**request)
+    _listed_as_running(monkeypatch)
+    name: str = request["TrainingJobName"]
+    return name
+
+
+def _listed_as_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = jobs.listed
+
+    def running(operation: str, member: str, **arguments: Any) -> Any:
+        assert arguments.pop("StatusEquals") == "InProgress"
+        return listed(operation, member, **arguments)
+
+    monkeypatch.setattr(jobs, "listed", running)
+
+
+def test_a_job_whose_run_is_over_is_stopped(started: str) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def has_ended(dag_id: str, run_id: str) -> bool:
+        asked.append((dag_id, run_id))
+        return True
+
+    plan = jobs.plan(has_ended, LATER)
+    assert [(one.kind, one.name) for one in plan.expiries] == [("training_job", started)]
+    assert asked == [("retrain_attribute_model", RUN)]
+
+
+def test_a_job_whose_run_goes_on_is_left_alone(started: str) -> None:
+    plan = jobs.plan(lambda dag_id, run_id: False, LATER)
+    assert (plan.expiries, plan.left) == ((), ())
+
+
+def test_there_is_time_to_clear_the_task_first(started: str) -> None:
+    assert jobs.plan(lambda dag_id, run_id: True).expiries == ()
+
+
+def test_a_job_of_no_known_run_is_told_and_left(started: str) -> None:
+    plan = jobs.plan(lambda dag_id, run_id: None, LATER)
+    assert plan.expiries == ()
+    assert len(plan.left) == 1 and started in plan.left[0]
+
+
+def test_another_projects_job_is_no_business_of_ours(started: str) -> None:
+    arn = client("sagemaker").describe_training_job(TrainingJobName=started)["TrainingJobArn"]
+    client("sagemaker").delete_tags(ResourceArn=arn, TagKeys=["project"])
+    plan = jobs.plan(lambda dag_id, run_id: None, LATER)
+    assert (plan.expiries, plan.left) == ((), ())
