@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from lookbook_image import evaluation, families, training
+from lookbook_image.answering import Asked, answer
 from lookbook_image.container import Container
 from lookbook_image.families.base import Family
 from lookbook_image.pictures import decode
@@ -178,6 +179,20 @@ def test_answers_in_a_batch_are_those_given_alone(family: Family) -> None:
     alone = [family.generate(features[[row]], prompts.take(torch.tensor([row])))[0] for row in range(2)]
     assert [one.text for one in together] == [one.text for one in alone]
     assert [one.probability for one in together] == pytest.approx([one.probability for one in alone], rel=1e-3)
+
+
+def test_requests_served_together_get_what_they_get_alone(family: Family) -> None:
+    pixels = [family.pixels([decode(draw(colour, "Long Sleeves", Random(0)))]) for colour in ("Red", "Blue")]
+    batch = [Asked(pixels[0], ("What is it, and what is it made of?", "Why?")), Asked(pixels[1], tuple(ASKED[:1]))]
+    together, alone = answer(family, batch), [answer(family, [asked])[0] for asked in batch]
+    assert [[one.text for one in given] for given in together] == [[one.text for one in given] for given in alone]
+    for given, expected in zip(together, alone, strict=True):
+        assert [one.probability for one in given] == pytest.approx([one.probability for one in expected], rel=1e-3)
+
+
+def test_a_question_cannot_take_the_pictures_place(family: Family) -> None:
+    placeholder = family.processor.tokenizer.convert_ids_to_tokens(family.model.config.image_token_id)
+    assert placeholder in family.reserved
 
 
 def test_the_picture_makes_a_difference(family: Family) -> None:
