@@ -33,8 +33,10 @@ class Gateway:
         self._store = Store(settings.state / "state.sqlite")
         self._small = SmallServices(settings.state)
         objects, logs = Objects(client("s3", settings.url)), client("logs", settings.url)
-        self.sagemaker = SageMaker(self._store, objects, logs, images, settings)
-        self._runtime = Runtime(self.sagemaker.hosting, settings)
+        cloudwatch = client("cloudwatch", settings.url)
+        self.sagemaker = SageMaker(self._store, objects, logs, cloudwatch, images, settings)
+        hosting, capture = self.sagemaker.hosting, self.sagemaker.capture
+        self._runtime = Runtime(hosting, capture, self._small.cloudwatch, settings)
         self._bedrock = Bedrock(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

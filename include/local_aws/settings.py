@@ -34,6 +34,7 @@ class Settings:
     checkpoint_interval: float = 2.0
     stop_grace: float = 30.0
     endpoint_start_timeout: float = 120.0
+    endpoint_unhealthy: float = 30.0
     endpoint_drain: float = 10.0
     invocation_timeout: float = 60.0
     bedrock_models: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ _NUMBERS = {
     "LOCAL_AWS_CHECKPOINT_INTERVAL": ("checkpoint_interval", float),
     "LOCAL_AWS_STOP_GRACE": ("stop_grace", float),
     "LOCAL_AWS_ENDPOINT_START_TIMEOUT": ("endpoint_start_timeout", float),
+    "LOCAL_AWS_ENDPOINT_UNHEALTHY": ("endpoint_unhealthy", float),
     "LOCAL_AWS_ENDPOINT_DRAIN": ("endpoint_drain", float),
     "LOCAL_AWS_INVOCATION_TIMEOUT": ("invocation_timeout", float),
 }

@@ -6,7 +6,6 @@ ministack reads its settings when it is imported, so it is imported here, late, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
+from local_aws.cloudwatch import CloudWatch
 from local_aws.settings import REGION
 
 SERVICES = ("s3", "sts", "iam", "logs", "monitoring", "sqs", "sns", "ssm", "secretsmanager", "events")
 _SAVE_AFTER = 1.0
+_JUDGE_EVERY = 1.0
 _READING = ("GET", "HEAD", "OPTIONS")
 
 Scope = MutableMapping[str, Any]
@@ -39,9 +40,11 @@ class SmallServices:
         _configure(objects, state / "ministack")
         import ministack.app
         import ministack.core.persistence
+        import ministack.services.cloudwatch
         import ministack.services.s3
 
         _persist_or_fail(ministack.services.s3)
+        self.cloudwatch = CloudWatch(ministack.services.cloudwatch)
         self._ministack, self._persistence = ministack.app, ministack.core.persistence
         self._changed = asyncio.Event()
         self._inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -56,15 +59,16 @@ class SmallServices:
         """
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
         lifespan = self._ministack.app(scope, self._inbox.get, self._outbox.put)
-        self._tasks = [asyncio.create_task(lifespan), asyncio.create_task(self._save_changes())]
+        self._tasks = [asyncio.create_task(lifespan)]
         await self._tell("startup")
+        self._tasks += [asyncio.create_task(self._save_changes()), asyncio.create_task(self._judge_alarms())]
 
     async def close(self) -> None:
         """Stop ministack; it writes its state to disk."""
         await self._tell("shutdown")
-        self._tasks[1].cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._tasks)
+        for task in self._tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -102,6 +106,12 @@ class SmallServices:
             await asyncio.sleep(_SAVE_AFTER)
             self._changed.clear()
             self._save()
+
+    async def _judge_alarms(self) -> None:
+        while True:
+            await asyncio.sleep(_JUDGE_EVERY)
+            if self.cloudwatch.evaluate():
+                self._changed.set()
 
     def _save(self) -> None:
         self._persistence.save_all(self._ministack._build_persistence_save_dict())

@@ -29,6 +29,7 @@ SETTINGS = {
     "LOCAL_AWS_CHECKPOINT_INTERVAL": "0.1",
     "LOCAL_AWS_STOP_GRACE": "2",
     "LOCAL_AWS_ENDPOINT_START_TIMEOUT": "5",
+    "LOCAL_AWS_ENDPOINT_UNHEALTHY": "4",
     "LOCAL_AWS_ENDPOINT_DRAIN": "5",
     "LOCAL_AWS_INVOCATION_TIMEOUT": "2",
     "LOCAL_AWS_BEDROCK_QUOTAS": json.dumps(
@@ -94,6 +95,7 @@ class Account:
         self.gateway = gateway
         self.sagemaker, self.s3 = gateway.client("sagemaker"), gateway.client("s3")
         self.runtime, self.logs = gateway.client("sagemaker-runtime"), gateway.client("logs")
+        self.cloudwatch = gateway.client("cloudwatch")
 
     def train(self, name: str, hyperparameters: dict[str, str] | None = None, **request: Any) -> str:
         """Create a training job and return its name."""
@@ -157,15 +159,23 @@ class Account:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             return {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
 
-    def model(self, name: str, weights: str = "v1", **environment: str) -> str:
+    def model(self, name: str, weights: str = "v1", *, instances: int = 1, **environment: str) -> str:
         """Create a model with its artefact, and an endpoint config of the same name."""
+        self.bare_model(name, weights, **environment)
+        self.config(name, [variant(name, InitialInstanceCount=instances)])
+        return name
+
+    def bare_model(self, name: str, weights: str, **environment: str) -> str:
+        """Create a model with its artefact, and no endpoint config."""
         key = f"models/{name}.tar.gz"
         self.s3.put_object(Bucket="data", Key=key, Body=tar({"weights.txt": weights.encode()}))
         container = {"Image": IMAGE, "ModelDataUrl": f"s3://data/{key}", "Environment": environment}
         self.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
-        variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.g5.xlarge"}
-        variants = [{**variant, "InitialInstanceCount": 1}]
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+        return name
+
+    def config(self, name: str, variants: list[dict[str, Any]], **request: Any) -> str:
+        """Create an endpoint config."""
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants, **request)
         return name
 
     def endpoint(self, name: str, config: str) -> dict[str, Any]:
@@ -173,9 +183,9 @@ class Account:
         self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
         return self.settled(name)
 
-    def update(self, name: str, config: str) -> dict[str, Any]:
+    def update(self, name: str, config: str, **request: Any) -> dict[str, Any]:
         """Update an endpoint and return it when it is settled."""
-        self.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+        self.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **request)
         return self.settled(name)
 
     def settled(self, name: str) -> dict[str, Any]:
@@ -192,6 +202,17 @@ class Account:
 
 
 UNFINISHED = ("InProgress", "Stopping")
+
+
+def variant(model: str, name: str = "AllTraffic", **members: Any) -> dict[str, Any]:
+    """Return a production variant of one instance that serves a model."""
+    return {
+        "VariantName": name,
+        "ModelName": model,
+        "InstanceType": "ml.g5.xlarge",
+        "InitialInstanceCount": 1,
+        **members,
+    }
 
 
 def training_request(name: str, hyperparameters: dict[str, str]) -> dict[str, Any]:

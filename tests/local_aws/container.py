@@ -75,6 +75,10 @@ def once(body: bytes) -> int:
     return int(body.split()[1])
 
 
+in_flight: list[bytes] = []
+sick: list[bytes] = []
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -84,15 +88,27 @@ class Handler(BaseHTTPRequestHandler):
             told = json.dumps({"MaxConcurrentTransforms": int(concurrency)}) if concurrency else ""
             self.answer(200 if concurrency else 404, told.encode())
         else:
-            self.answer(500 if os.environ.get("DO") == "no-ping" else 200, b"")
+            self.answer(500 if os.environ.get("DO") == "no-ping" or sick else 200, b"")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if body.startswith(b"error "):
+        in_flight.append(body)
+        try:
+            self.respond(body)
+        finally:
+            in_flight.remove(body)
+
+    def respond(self, body: bytes) -> None:
+        if os.environ.get("DO") == "refuse-500":
+            self.answer(500, b"the container says no")
+        elif body.startswith(b"error "):
             self.answer(int(body.split()[1]), b"the container says no")
         elif body.startswith(b"sleep "):
             time.sleep(float(body.split()[1]))
             self.answer(200, b"slept")
+        elif body.startswith(b"sick"):
+            sick.append(body)
+            self.answer(200, b"")
         elif body.startswith(b"die"):
             os._exit(9)
         elif body.startswith(b"once "):
@@ -111,6 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             "accept": self.headers["Accept"],
             "variables": {name: value for name, value in os.environ.items() if name.startswith("SAGEMAKER_")},
             "pid": os.getpid(),
+            "in_flight": len(in_flight),
         }
         return json.dumps(told).encode()
 

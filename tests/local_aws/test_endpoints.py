@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -177,22 +174,6 @@ def test_a_model_archive_that_escapes_its_directory_is_refused(account: Account)
     assert not list(account.gateway.state.rglob("evil.txt"))
 
 
-def test_a_serving_process_that_dies_is_started_again(account: Account) -> None:
-    account.endpoint("dies", account.model("dies-v1", "weights"))
-    dead = account.ask("dies")["pid"]
-    os.kill(dead, signal.SIGKILL)
-
-    def answers() -> Any:
-        try:
-            return account.ask("dies")
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "ServiceUnavailable"
-            return None
-
-    answer = wait_for(answers)
-    assert answer["pid"] != dead and answer["model"] == "weights"
-
-
 def test_a_deleted_endpoint_is_gone_with_its_process(account: Account) -> None:
     account.endpoint("deleted", account.model("deleted-v1"))
     pid = account.ask("deleted")["pid"]
@@ -256,34 +237,14 @@ def test_what_local_aws_can_not_do_is_refused_not_ignored(account: Account, serv
     serverless = [{**variant, "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}]
     create = account.sagemaker.create_endpoint_config
     assert "not supported" in _refused(create, EndpointConfigName="c", ProductionVariants=serverless)[1]
-    canary = {
-        "Type": "CANARY",
+    rolling = {
+        "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 10},
         "WaitIntervalInSeconds": 1,
-        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
     }
-    deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": canary}}
+    deployment = {"RollingUpdatePolicy": rolling}
     update = account.sagemaker.update_endpoint
     request = {"EndpointName": "served", "EndpointConfigName": "served-v1", "DeploymentConfig": deployment}
     assert "not supported" in _refused(update, **request)[1]
-
-
-def test_traffic_goes_to_the_variant_that_is_named(account: Account) -> None:
-    for name in ("blue", "green"):
-        account.model(name, name)
-    variants = [
-        {
-            "VariantName": name,
-            "ModelName": name,
-            "InstanceType": "ml.g5.xlarge",
-            "InitialInstanceCount": 1,
-            "InitialVariantWeight": weight,
-        }
-        for name, weight in (("blue", 1.0), ("green", 0.0))
-    ]
-    account.sagemaker.create_endpoint_config(EndpointConfigName="both", ProductionVariants=variants)
-    account.endpoint("both", "both")
-    assert {account.ask("both")["model"] for _ in range(5)} == {"blue"}
-    assert account.ask("both", TargetVariant="green")["model"] == "green"
 
 
 def test_models_configs_and_endpoints_are_listed(account: Account, served: dict[str, Any]) -> None:

@@ -96,6 +96,25 @@ def test_an_update_that_a_kill_interrupted_is_carried_out(own_gateway: LocalAws,
     wait_for(lambda: _is_gone(old))
 
 
+def test_a_canary_that_a_kill_interrupted_begins_anew_and_the_old_model_serves_meanwhile(
+    own_gateway: LocalAws, own_account: Account
+) -> None:
+    account = own_account
+    account.endpoint("bakes", account.model("bakes-v1", "old", instances=2))
+    size = {"Type": "CAPACITY_PERCENT", "Value": 50}
+    canary = {"Type": "CANARY", "CanarySize": size, "WaitIntervalInSeconds": 2}
+    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": canary}}
+    request = {"EndpointName": "bakes", "EndpointConfigName": account.model("bakes-v2", "new")}
+    account.sagemaker.update_endpoint(**request, DeploymentConfig=policy)
+    new = wait_for(lambda: next((told["pid"] for _ in range(2) if (told := account.ask("bakes"))["model"] == "new"), 0))
+    own_gateway.kill()
+    own_gateway.start()
+    wait_for(lambda: _is_gone(new))
+    assert account.ask("bakes")["model"] == "old"
+    assert account.settled("bakes")["EndpointConfigName"] == "bakes-v2"
+    assert {account.ask("bakes")["model"] for _ in range(4)} == {"new"}
+
+
 def test_a_clean_end_leaves_no_process_and_a_new_start_serves_again(
     own_gateway: LocalAws, own_account: Account
 ) -> None:

@@ -16,6 +16,7 @@ from local_aws.errors import AwsError, unknown_operation
 from local_aws.images import Image
 from local_aws.objects import Objects
 from local_aws.sagemaker.building import Builder
+from local_aws.sagemaker.capture import Capture
 from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.hosting import Hosting
 from local_aws.sagemaker.jobs import Jobs
@@ -36,17 +37,24 @@ class SageMaker:
     """The control plane."""
 
     def __init__(
-        self, store: Store, objects: Objects, logs: Any, images: Mapping[str, Image], settings: Settings
+        self,
+        store: Store,
+        objects: Objects,
+        logs: Any,
+        cloudwatch: Any,
+        images: Mapping[str, Image],
+        settings: Settings,
     ) -> None:
         tags = Tags(store)
         models = Models(store, objects, images, tags)
         self.trainer = Trainer(store, objects, logs, images, settings)
         builder = Builder(models, images, objects, settings)
-        self.hosting = Hosting(store, logs, builder, settings)
+        self.hosting = Hosting(store, logs, cloudwatch, builder, settings)
+        self.capture = Capture(objects)
         self.transformer = Transformer(store, logs, builder, settings)
         jobs, registry = Jobs(store, self.trainer, images, tags), Registry(store, tags)
         transforms = TransformJobs(store, self.transformer, tags)
-        configs, endpoints = EndpointConfigs(store, tags), Endpoints(store, self.hosting, models, tags)
+        configs, endpoints = EndpointConfigs(store, tags), Endpoints(store, self.hosting, models, cloudwatch, tags)
         self._operations: dict[str, Callable[[Document], Document]] = {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -68,6 +76,7 @@ class SageMaker:
             "DescribeEndpoint": endpoints.describe,
             "ListEndpoints": endpoints.list,
             "UpdateEndpoint": endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": endpoints.scale,
             "DeleteEndpoint": endpoints.delete,
             "CreateModelPackageGroup": registry.create_group,
             "DescribeModelPackageGroup": registry.describe_group,
@@ -86,6 +95,7 @@ class SageMaker:
     def start(self) -> None:
         """Take up what an earlier gateway left; needs the gateway's address to answer."""
         self.trainer.start()
+        self.capture.start()
         self.hosting.start()
         self.transformer.start()
 
@@ -94,6 +104,7 @@ class SageMaker:
         self.trainer.close()
         self.transformer.close()
         self.hosting.close()
+        self.capture.close()
 
     async def handle(self, request: Request) -> Response:
         """Answer a request of the JSON protocol."""

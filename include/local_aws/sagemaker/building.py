@@ -10,8 +10,9 @@ from typing import Any
 from local_aws.images import Image
 from local_aws.objects import Objects
 from local_aws.sagemaker import container
+from local_aws.sagemaker.fleet import Fleet
 from local_aws.sagemaker.models import Models
-from local_aws.sagemaker.replica import Replica
+from local_aws.sagemaker.replica import Replica, new_id
 from local_aws.settings import Settings
 from local_aws.state import Document
 
@@ -47,6 +48,34 @@ class Builder:
             **{"start_timeout": self.settings.endpoint_start_timeout, **fields},
         )
 
+    def fleet(self, endpoint: str, config: Document) -> Fleet:
+        """Return the fleet of an endpoint config whose variants have their models written in, not yet started."""
+        identity = new_id()
+        directory = self.settings.state / "endpoints" / endpoint / identity
+        fleet = Fleet(
+            identity, endpoint, config["EndpointConfigName"], directory, capture=config.get("DataCaptureConfig")
+        )
+        fleet.replicas = [
+            self.instance(fleet, variant, number, shadow=shadow)
+            for variant, shadow in variants(config)
+            for number in range(1, variant.get("InitialInstanceCount", 1) + 1)
+        ]
+        return fleet
+
+    def instance(self, fleet: Fleet, variant: Document, number: int, *, shadow: bool = False) -> Replica:
+        """Return one instance of a variant, not yet started."""
+        timeout = "ContainerStartupHealthCheckTimeoutInSeconds"
+        fields = {"start_timeout": variant[timeout]} if timeout in variant else {}
+        return self.replica(
+            variant["_model"],
+            fleet.directory / variant["VariantName"] / str(number),
+            name=variant["VariantName"],
+            weight=variant.get("InitialVariantWeight", 1.0),
+            number=number,
+            shadow=shadow,
+            **fields,
+        )
+
     def prepare(self, replica: Replica, model: Document) -> None:
         """Make a replica's directories and bring its model's artefact.
 
@@ -57,3 +86,9 @@ class Builder:
         data = self.models.container(model).get("ModelDataUrl")
         if data:
             self.objects.unpack(data, replica.directory / "model")
+
+
+def variants(config: Document) -> list[tuple[Document, bool]]:
+    """Return a config's variants, each with whether it is a shadow."""
+    production = [(variant, False) for variant in config["ProductionVariants"]]
+    return [*production, *((variant, True) for variant in config.get("ShadowProductionVariants", []))]

@@ -1,13 +1,14 @@
-"""The processes that serve one deployment of an endpoint: one for each production variant."""
+"""The containers that serve one deployment of an endpoint: one for each instance of each production variant."""
 
 from __future__ import annotations
 
 import random
 import shutil
 import signal
-import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,19 @@ from local_aws.sagemaker.replica import Replica
 from local_aws.state import Document
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
+_turns = count(1)
 
 
 @dataclass
 class Fleet:
-    """The replicas of one deployment, and how many requests they are answering."""
+    """The replicas of one deployment; ``capture`` is its config's ``DataCaptureConfig``."""
 
     id: str
     endpoint: str
     config: str
     directory: Path
-    replicas: list[Replica]
-    in_flight: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    replicas: list[Replica] = field(default_factory=list)
+    capture: Document | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> Fleet:
@@ -37,25 +38,41 @@ class Fleet:
 
     def document(self) -> Document:
         """Return the fleet for JSON."""
-        own = {"id": self.id, "endpoint": self.endpoint, "config": self.config, "directory": str(self.directory)}
-        return {**own, "replicas": [replica.document() for replica in self.replicas]}
+        return {
+            "id": self.id,
+            "endpoint": self.endpoint,
+            "config": self.config,
+            "directory": str(self.directory),
+            "replicas": [replica.document() for replica in self.replicas],
+            "capture": self.capture,
+        }
 
-    def choose(self, variant: str | None) -> Replica | None:
-        """Return the replica that a request goes to: the one it names, or one by weight."""
-        if variant:
-            return next((replica for replica in self.replicas if replica.name == variant), None)
-        weights = [replica.weight for replica in self.replicas]
-        return random.choices(self.replicas, weights if any(weights) else None)[0]  # noqa: S311 - traffic, no secret
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered."""
+        return sum(replica.in_flight for replica in self.replicas)
 
-    def enter(self) -> None:
-        """Count a request in."""
-        with self.lock:
-            self.in_flight += 1
+    def choose(self, variant: str | None = None, without: Replica | None = None) -> Replica | None:
+        """Return the replica that a request goes to: of the variant it names, or of one by weight, the least busy.
 
-    def leave(self) -> None:
-        """Count a request out."""
-        with self.lock:
-            self.in_flight -= 1
+        Args:
+            variant: the name that the request gives, if any.
+            without: a replica that just didn't answer; None is returned when the variant has no other.
+        """
+        production = [replica for replica in self.replicas if not replica.shadow]
+        name = variant or _by_weight(production)
+        candidates = [replica for replica in production if replica.name == name and replica is not without]
+        return _least_busy(candidates)
+
+    def choose_shadow(self) -> Replica | None:
+        """Return the replica that a copy of a request goes to: none as often as the shadow's weight is less."""
+        shadows = [replica for replica in self.replicas if replica.shadow]
+        if not shadows:
+            return None
+        whole = max(replica.weight for replica in self.replicas if not replica.shadow)
+        if random.random() * whole >= shadows[0].weight:  # noqa: S311 - traffic, no secret
+            return None
+        return _least_busy(shadows)
 
     def start(self) -> None:
         """Start every replica."""
@@ -64,19 +81,11 @@ class Fleet:
 
     def end(self, grace: float, drain: float = 0.0) -> None:
         """Let requests in flight be answered for up to ``drain`` seconds, then end every process."""
-        deadline = time.monotonic() + drain
-        while self.in_flight and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.ask_to_end()
-        for replica in self.replicas:
-            if replica.process:
-                replica.process.end(grace)
+        end(self.replicas, grace, drain)
 
     def ask_to_end(self) -> None:
         """Send every process SIGTERM."""
-        for replica in self.replicas:
-            if replica.process:
-                replica.process.signal_group(signal.SIGTERM)
+        _ask_to_end(self.replicas)
 
     def discard(self) -> None:
         """Free the fleet's disk space."""
@@ -85,4 +94,42 @@ class Fleet:
     def ship_logs(self, client: Any) -> bool:
         """Send what the replicas printed to CloudWatch Logs; say whether there was anything."""
         group = f"{LOG_GROUP}/{self.endpoint}"
-        return any([replica.ship_log(client, group, f"{replica.name}/{self.id}") for replica in self.replicas])
+        return any([replica.ship_log(client, group, self.stream(replica)) for replica in self.replicas])
+
+    def stream(self, replica: Replica) -> str:
+        """Return the name of a replica's log stream: its variant's, and its instance's."""
+        return f"{replica.name}/{self.id}" + (f"-{replica.number}" if replica.number > 1 else "")
+
+
+def end(replicas: Iterable[Replica], grace: float, drain: float = 0.0) -> None:
+    """Let replicas answer the requests they have for up to ``drain`` seconds, then end their processes."""
+    ending = list(replicas)
+    deadline = time.monotonic() + drain
+    while any(replica.in_flight for replica in ending) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    _ask_to_end(ending)
+    for replica in ending:
+        if replica.process:
+            replica.process.end(grace)
+
+
+def _ask_to_end(replicas: Iterable[Replica]) -> None:
+    for replica in replicas:
+        if replica.process:
+            replica.process.signal_group(signal.SIGTERM)
+
+
+def _by_weight(replicas: Iterable[Replica]) -> str:
+    """Return the name of a variant, each as often as its weight says."""
+    weights = {replica.name: replica.weight for replica in replicas}
+    given = list(weights.values()) if any(weights.values()) else None
+    return random.choices(list(weights), given)[0]  # noqa: S311 - traffic, no secret
+
+
+def _least_busy(replicas: list[Replica]) -> Replica | None:
+    """Return a replica that is up and has the fewest requests; of equals the one whose turn is longest ago."""
+    if not replicas:
+        return None
+    chosen = min(replicas, key=lambda replica: (not replica.is_ready(), replica.in_flight, replica.turn))
+    chosen.turn = next(_turns)
+    return chosen

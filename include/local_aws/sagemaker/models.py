@@ -15,7 +15,7 @@ from local_aws.state import Document, Store
 
 _MODELS = Listing("Models", "ModelName", descending=True)
 _CONFIGS = Listing("EndpointConfigs", "EndpointConfigName", descending=True)
-_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants")
+_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig")
 
 
 class Models:
@@ -90,10 +90,14 @@ class EndpointConfigs:
         for member in _UNSUPPORTED:
             if request.get(member):
                 raise unsupported(f"{member} of an endpoint config")
-        if request.get("DataCaptureConfig", {}).get("EnableCapture"):
-            raise unsupported("DataCaptureConfig with EnableCapture")
-        for variant in request["ProductionVariants"]:
+        shadows = request.get("ShadowProductionVariants", [])
+        if shadows and (len(shadows), len(request["ProductionVariants"])) != (1, 1):
+            raise validation("An endpoint config with a shadow variant has one production and one shadow variant.")
+        variants = [*request["ProductionVariants"], *shadows]
+        for variant in variants:
             self._check_variant(variant)
+        if len({variant["VariantName"] for variant in variants}) < len(variants):
+            raise validation("The names of an endpoint config's variants must differ.")
         return self._write(request)
 
     def describe(self, request: Document) -> Document:

@@ -19,7 +19,7 @@ from local_aws.logs import LogStream, last_line
 from local_aws.process import Process
 from local_aws.state import Document
 
-_PING_TIMEOUT = 2.0
+_PING_TIMEOUT, _PING_INTERVAL = 2.0, 5.0
 _LONGEST_PAUSE = 30.0
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Replica:
-    """A serving container; ``name`` is its production variant's."""
+    """A serving container: instance ``number`` of the production (or shadow) variant ``name``."""
 
     name: str
     weight: float
@@ -38,6 +38,15 @@ class Replica:
     start_timeout: float
     process: Process | None = None
     log_offset: int = 0
+    number: int = 1
+    shadow: bool = False
+    in_flight: int = field(default=0, compare=False)
+    turn: int = field(default=0, compare=False)
+    # One that an earlier gateway started is taken to answer, as it did then.
+    answers: bool = field(default=True, compare=False)
+    _came_up: bool = field(default=True, compare=False)
+    _heard: float = field(default_factory=time.monotonic, compare=False)
+    _next_ping: float = field(default=0.0, compare=False)
     _crashes: int = field(default=0, compare=False)
     _not_before: float = field(default=0.0, compare=False)
 
@@ -59,6 +68,8 @@ class Replica:
             "start_timeout": self.start_timeout,
             "process": self.process.document() if self.process else None,
             "log_offset": self.log_offset,
+            "number": self.number,
+            "shadow": self.shadow,
         }
 
     @property
@@ -78,14 +89,25 @@ class Replica:
             OSError: the command can't be run.
         """
         self.env = {**self.env, "SAGEMAKER_BIND_TO_PORT": str(_free_port())}
+        self.answers, self._came_up, self._heard = False, False, time.monotonic()
         self.process = process.start(self.argv, env=self.env, cwd=Path(self.cwd), log=self.log)
 
     def is_alive(self) -> bool:
         """Say whether the process runs."""
         return self.process is not None and self.process.is_alive()
 
+    def is_ready(self) -> bool:
+        """Say whether the process runs and has answered a ping since it was started."""
+        return self.answers and self.is_alive()
+
     def pings(self) -> bool:
         """Say whether the process answers ``GET /ping`` with 200."""
+        self.answers = self._is_answered()
+        if self.answers:
+            self._heard, self._came_up = time.monotonic(), True
+        return self.answers
+
+    def _is_answered(self) -> bool:
         connection = HTTPConnection("127.0.0.1", int(self.env["SAGEMAKER_BIND_TO_PORT"]), timeout=_PING_TIMEOUT)
         with closing(connection):
             try:
@@ -94,9 +116,28 @@ class Replica:
             except (OSError, HTTPException):
                 return False
 
-    def revive(self) -> bool:
-        """Start the process again if it has died, after a pause that doubles each time; say whether it was started."""
-        if self.is_alive() or time.monotonic() < self._not_before:
+    def keep_alive(self, patience: float) -> bool:
+        """Start the process again if it has died; say whether it was started.
+
+        One that has answered no ping for ``patience`` seconds, or hasn't come up in its time, is killed before.
+        """
+        if self.is_alive():
+            self._check(patience)
+        return not self.is_alive() and self._revive()
+
+    def _check(self, patience: float) -> None:
+        now = time.monotonic()
+        if self.answers and now < self._next_ping:
+            return
+        self._next_ping = now + min(_PING_INTERVAL, patience / 4)
+        allowed = patience if self._came_up else max(patience, self.start_timeout)
+        if not self.pings() and now - self._heard > allowed and self.process:
+            logger.warning("%s does not answer its pings and is killed; %s", self.directory, last_words(self))
+            self.process.end(0)
+
+    def _revive(self) -> bool:
+        """Start the process, but not before a pause that doubles each time."""
+        if time.monotonic() < self._not_before:
             return False
         if time.monotonic() - self._not_before > _LONGEST_PAUSE:
             self._crashes = 0

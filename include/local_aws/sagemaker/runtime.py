@@ -1,39 +1,54 @@
-"""InvokeEndpoint: a request carried to the process that serves, and its answer carried back."""
+"""InvokeEndpoint: a request carried to a container that serves, and its answer carried back."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 import uuid
+from dataclasses import dataclass
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
+from local_aws.cloudwatch import CloudWatch
 from local_aws.errors import AwsError, unknown_operation
+from local_aws.sagemaker.capture import Capture, Event, Payload, is_sampled
 from local_aws.sagemaker.fleet import LOG_GROUP, Fleet
 from local_aws.sagemaker.hosting import Hosting
+from local_aws.sagemaker.measuring import measure
 from local_aws.sagemaker.replica import Replica
 from local_aws.settings import ACCOUNT, REGION, Settings
 
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
-_TO_CONTAINER = (
-    "content-type",
-    "accept",
-    _ATTRIBUTES,
-    "x-amzn-sagemaker-inference-id",
-    "x-amzn-sagemaker-session-id",
-)
+_INFERENCE_ID = "x-amzn-sagemaker-inference-id"
+_TO_CONTAINER = ("content-type", "accept", _ATTRIBUTES, _INFERENCE_ID, "x-amzn-sagemaker-session-id")
 _LARGEST_BODY = 6 * 1024 * 1024
+# Copies to shadow variants beyond so many are left out rather than kept.
+_MOST_COPIES = 100
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request on its way: what the container gets, the variant it names, and whether it is captured."""
+
+    event: Event
+    variant: str | None
+    headers: dict[str, str]
+    captured: bool
 
 
 class Runtime:
     """The data plane: what SageMaker Runtime answers."""
 
-    def __init__(self, hosting: Hosting, settings: Settings) -> None:
-        self._hosting, self._settings = hosting, settings
+    def __init__(self, hosting: Hosting, capture: Capture, cloudwatch: CloudWatch, settings: Settings) -> None:
+        self._hosting, self._capture, self._cloudwatch = hosting, capture, cloudwatch
+        self._copies: set[asyncio.Task[None]] = set()
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(settings.invocation_timeout, connect=5.0),
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+            # Idle connections are given up well before a container's server closes them (uvicorn: after 5 s).
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0),
             trust_env=False,
         )
 
@@ -57,29 +72,67 @@ class Runtime:
         _, kind, endpoint, *rest = [*request.url.path.split("/"), "", ""][:5]
         if request.method != "POST" or kind != "endpoints" or rest[0] != "invocations":
             raise unknown_operation(f"SageMaker Runtime {request.method} {request.url.path}")
-        fleet = self._hosting.route(endpoint)
-        if fleet is None:
+        body, variant = await _body(request), request.headers.get("x-amzn-sagemaker-target-variant")
+        route = self._hosting.route(endpoint)
+        if route is None:
             raise AwsError("ValidationError", f"Endpoint {endpoint} of account {ACCOUNT} not found.")
-        replica = fleet.choose(request.headers.get("x-amzn-sagemaker-target-variant"))
+        fleet = route.choose()
+        replica = fleet.choose(variant)
         if replica is None:
             raise AwsError("ValidationError", f"Endpoint {endpoint} has no variant of the name asked for.")
-        return await self._pass_on(request, fleet, replica)
+        call = _call(request, body, variant, fleet)
+        self._copy_to_shadow(fleet, call)
+        return await self._pass_on(fleet, replica, call)
 
-    async def _pass_on(self, request: Request, fleet: Fleet, replica: Replica) -> Response:
-        fleet.enter()
+    async def _pass_on(self, fleet: Fleet, replica: Replica, call: Call) -> Response:
         try:
-            body = await _body(request)
-            headers = {name: request.headers[name] for name in _TO_CONTAINER if name in request.headers}
-            answer = await self._client.post(f"{replica.url}/invocations", content=body, headers=headers)
+            return _answer(await self._ask(fleet, replica, call), fleet, replica)
         except httpx.TimeoutException as error:
             message = "Your invocation timed out while waiting for a response from container primary."
             raise _model_error(fleet, replica, 0, message, message) from error
+        except httpx.ConnectError as error:
+            replica.answers = False
+            other = self._other(fleet, replica, call)
+            if other is None:
+                raise _unavailable(fleet, replica, error) from error
+            return await self._pass_on(*other, call)
         except httpx.TransportError as error:
-            message = f"Variant {replica.name} of endpoint {fleet.endpoint} does not answer: {error!r}"
-            raise AwsError("ServiceUnavailable", message, status=503) from error
+            raise _unavailable(fleet, replica, error) from error
+
+    def _other(self, fleet: Fleet, replica: Replica, call: Call) -> tuple[Fleet, Replica] | None:
+        """Return another instance that is up, for a call of which the first got nothing."""
+        route = self._hosting.route(fleet.endpoint)
+        other = route.serving.choose(call.variant, without=replica) if route else None
+        return (route.serving, other) if route and other and other.is_ready() else None
+
+    async def _ask(self, fleet: Fleet, replica: Replica, call: Call) -> httpx.Response:
+        """Send a call to a container, and have what comes of it counted and captured."""
+        started, answer = time.monotonic(), None
+        replica.in_flight += 1
+        try:
+            asked = call.event.asked
+            answer = await self._client.post(f"{replica.url}/invocations", content=asked.body, headers=call.headers)
         finally:
-            fleet.leave()
-        return _answer(answer, fleet, replica)
+            replica.in_flight -= 1
+            seconds = time.monotonic() - started if answer else None
+            measure(self._cloudwatch, fleet, replica, answer.status_code if answer else 503, seconds)
+        if call.captured and answer.is_success:
+            answered = Payload(answer.content, answer.headers.get("content-type", ""))
+            self._capture.note(fleet, replica, call.event, answered)
+        return answer
+
+    def _copy_to_shadow(self, fleet: Fleet, call: Call) -> None:
+        shadow = fleet.choose_shadow() if len(self._copies) < _MOST_COPIES else None
+        if shadow:
+            copy = asyncio.create_task(self._ask_shadow(fleet, shadow, call))
+            self._copies.add(copy)
+            copy.add_done_callback(self._copies.discard)
+
+    async def _ask_shadow(self, fleet: Fleet, shadow: Replica, call: Call) -> None:
+        try:
+            await self._ask(fleet, shadow, call)
+        except httpx.TransportError:
+            return  # nobody waits for this answer; that there is none has been counted
 
 
 async def _body(request: Request) -> bytes:
@@ -87,6 +140,13 @@ async def _body(request: Request) -> bytes:
     if len(body) > _LARGEST_BODY:
         raise AwsError("ValidationError", f"The request has {len(body)} bytes; an endpoint takes {_LARGEST_BODY}.")
     return body
+
+
+def _call(request: Request, body: bytes, variant: str | None, fleet: Fleet) -> Call:
+    asked = Payload(body, request.headers.get("content-type", ""))
+    event = Event(asked, request.headers.get(_INFERENCE_ID))
+    headers = {name: request.headers[name] for name in _TO_CONTAINER if name in request.headers}
+    return Call(event, variant, headers, is_sampled(fleet.capture))
 
 
 def _answer(answer: httpx.Response, fleet: Fleet, replica: Replica) -> Response:
@@ -100,9 +160,14 @@ def _answer(answer: httpx.Response, fleet: Fleet, replica: Replica) -> Response:
     return Response(answer.content, 200, headers, answer.headers.get("content-type"))
 
 
+def _unavailable(fleet: Fleet, replica: Replica, error: httpx.TransportError) -> AwsError:
+    message = f"Variant {replica.name} of endpoint {fleet.endpoint} does not answer: {error!r}"
+    return AwsError("ServiceUnavailable", message, status=503)
+
+
 def _model_error(fleet: Fleet, replica: Replica, status: int, original: str, message: str) -> AwsError:
     group = f"{LOG_GROUP}/{fleet.endpoint}"
-    stream = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:log-stream:{replica.name}/{fleet.id}"
+    stream = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:log-stream:{fleet.stream(replica)}"
     return AwsError(
         "ModelError",
         f"{message} See log group {group} for more information.",

@@ -1,0 +1,75 @@
+"""UpdateEndpointWeightsAndCapacities carried out: instances added and taken away, weights set, while requests come."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from local_aws.sagemaker import fleet as fleets
+from local_aws.sagemaker import names
+from local_aws.sagemaker.deployment import NO_START, Deployer, DeploymentError, Interrupted
+from local_aws.sagemaker.fleet import Fleet
+from local_aws.sagemaker.replica import Replica
+from local_aws.state import Document
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Scales endpoints with what deploys them."""
+
+    deployer: Deployer
+
+    def scale(self, name: str) -> None:
+        """Bring an endpoint's variants to what its record asks for, or leave them as they are and say why."""
+        endpoint, route = self.deployer.store.get(names.ENDPOINT, name), self.deployer.routes.get(name)
+        if endpoint is None or route is None:
+            return
+        try:
+            self._grow(route.serving, endpoint)
+        except Interrupted:
+            return
+        except (DeploymentError, *NO_START) as error:
+            self.deployer.settle(name, FailureReason=str(error)[:1024], _scale=None)
+            return
+        surplus = self._shrink(route.serving, endpoint["_scale"])
+        described = {"ProductionVariants": endpoint["_scale"]}
+        self.deployer.settle(name, **described, _scale=None, _fleet=route.serving.document())
+        fleets.end(surplus, self.deployer.settings.stop_grace, self.deployer.settings.endpoint_drain)
+
+    def _grow(self, fleet: Fleet, endpoint: Document) -> None:
+        variants = {variant["VariantName"]: variant for variant in endpoint["_variants"]}
+        new: list[Replica] = []
+        try:
+            for wanted in endpoint["_scale"]:
+                variant = variants[wanted["VariantName"]]
+                for number in _missing(fleet, wanted):
+                    new.append(self.deployer.builder.instance(fleet, variant, number))
+                    self.deployer.builder.prepare(new[-1], variant["_model"])
+                    new[-1].start()
+            for replica in new:
+                self.deployer.await_answer(fleet.endpoint, replica)
+        except BaseException:
+            fleets.end(new, self.deployer.settings.stop_grace)
+            raise
+        fleet.replicas = [*fleet.replicas, *new]
+
+    def _shrink(self, fleet: Fleet, scale: list[Document]) -> list[Replica]:
+        """Take weights over, and surplus replicas out of the fleet; return those."""
+        wanted = {variant["VariantName"]: variant for variant in scale}
+        surplus = []
+        for replica in fleet.replicas:
+            if replica.shadow:
+                continue
+            replica.weight = wanted[replica.name]["DesiredWeight"]
+            if replica.number > wanted[replica.name]["DesiredInstanceCount"]:
+                surplus.append(replica)
+        fleet.replicas = [replica for replica in fleet.replicas if replica not in surplus]
+        return surplus
+
+
+def _missing(fleet: Fleet, wanted: Document) -> list[int]:
+    """Return the numbers of the instances that a variant lacks."""
+    there = {replica.number for replica in fleet.replicas if replica.name == wanted["VariantName"]}
+    return [number for number in range(1, wanted["DesiredInstanceCount"] + 1) if number not in there]
