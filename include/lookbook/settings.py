@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     # Serving
     endpoint_name: str = Field("lookbook-attributes", description="Endpoint that answers questions about pictures")
     model_package_group: str = Field("lookbook-attributes", description="Registry group of the attribute model")
+    endpoint_life: Literal["always", "run"] = Field(
+        "always", description="`run`: the endpoint is created for each run that asks it, and deleted after the last one"
+    )
     endpoint_instance_type: str = Field("ml.g5.xlarge", description="Instance type of the endpoint")
     endpoint_instances: int = Field(1, ge=1, le=100, description="Instances of the endpoint")
     endpoint_max_latency_ms: int = Field(
@@ -155,6 +158,9 @@ class Settings(BaseSettings):
     endpoint_concurrency: int = Field(8, gt=0, description="Requests to the endpoint in flight from one task")
     endpoint_patience_s: float = Field(
         600, gt=0, description="A picture without an answer is asked about for so long: a container may be restarting"
+    )
+    transform_from: int | None = Field(
+        None, ge=1, description="So many pictures or more to ask about go through a batch transform job; unset: none do"
     )
     min_probability: float = Field(
         0.5, ge=0, le=1, description="A less probable answer is not used as a fact, whatever its attribute's threshold"

@@ -24,6 +24,7 @@ from lookbook.housekeeping import inventory as stock
 from lookbook.housekeeping.inventory import Inventory, Package, Prefix
 from lookbook.housekeeping.plans import Expiry, Kind, Plan
 from lookbook.settings import get_settings
+from lookbook.training import registry
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +180,7 @@ def _mark_packages(prefixes: Sequence[str]) -> None:
             client("sagemaker").update_model_package(
                 ModelPackageArn=package.arn,
                 ModelApprovalStatus=package.status,
-                CustomerMetadataProperties={"artefact": f"expired {datetime.now(UTC):%Y-%m-%d}"},
+                CustomerMetadataProperties=registry.describe(package.arn).get("CustomerMetadataProperties", {})
+                | {"artefact": f"expired {datetime.now(UTC):%Y-%m-%d}"},
             )
             log.info("%s stays in the registry, without its artefact.", package.arn)
