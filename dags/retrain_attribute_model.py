@@ -26,7 +26,7 @@ from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, promote_anyway
 from lookbook_airflow.deployment import deployed
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
 from lookbook_airflow.links import EvaluationLink, linked
-from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
+from lookbook_airflow.operators.approval import ApprovalIfNeededOperator, ModelApprovalOperator
 from lookbook_airflow.operators.sagemaker import RegisterModelVersionOperator
 from lookbook_airflow.operators.training import TrainingJobOperator
 
@@ -130,8 +130,9 @@ def retrain_attribute_model():
         package_group_name=package["package_group_name"],
         extras=package["extras"],
     )
-    approve_model = ApprovalIfNeededOperator(
+    approve_model = ModelApprovalOperator(
         task_id="approve_model",
+        package_arn=register.output,
         needed=package["needs_approval"],
         subject="Put this model in service?",
         body="{{ ti.xcom_pull('package_request', key='approval_body') }}",
@@ -142,7 +143,6 @@ def retrain_attribute_model():
     enough_new_products() >> dataset
     approve_cost >> train
     linked(gate(evaluate.output, dataset), EvaluationLink("evaluate")) >> package
-    register >> approve_model
     promote(verified, register.output) >> collect_lineage()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG, RetryAction, XComArg
+from airflow.sdk import DAG, RetryAction, TriggerRule, XComArg
 
 from lookbook.errors import PermanentError, RetryableError
 from lookbook_airflow.defaults import POOL_SLOTS, RETRY_POLICY, Tag
@@ -143,6 +143,14 @@ def test_nothing_is_paid_or_deployed_before_a_person_may_say_no(dags: dict[str, 
     assert "approve_cost" in dag.get_task("train").get_flat_relative_ids(upstream=True)
     for task_id in ("create_model", "create_endpoint_config", "deploy", "promote"):
         assert "approve_model" in dag.get_task(task_id).get_flat_relative_ids(upstream=True)
+
+
+@pytest.mark.parametrize("dag_id", ["retrain_attribute_model", "rollback_attribute_model"])
+def test_what_is_deployed_and_not_verified_is_taken_back(dag_id: str, dags: dict[str, DAG]) -> None:
+    back = dags[dag_id].get_task("put_back")
+    assert {"deploy", "verify"} <= back.upstream_task_ids
+    assert back.trigger_rule == TriggerRule.ONE_FAILED
+    assert back.downstream_task_ids == {"reject_package"}
 
 
 @pytest.mark.parametrize("dag_id", [path.stem for path in FILES])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, task
 
 from lookbook_airflow.defaults import DEFAULT_ARGS
-from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
+from lookbook_airflow.operators.approval import ApprovalIfNeededOperator, ModelApprovalOperator
 
 Run = Callable[..., Any]
 
@@ -61,3 +63,42 @@ def test_a_task_that_needs_approval_waits_for_a_person(monkeypatch: pytest.Monke
     monkeypatch.setattr(ApprovalOperator, "execute", lambda self, context: asked.append(self.subject))
     ApprovalIfNeededOperator(task_id="ask", needed=True, subject="Spend?").execute({})
     assert asked == ["Spend?"]
+
+
+class Rejections:
+    """Stands for the registry; the account that could answer is another module's to run."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def reject(self, package_arn: str, why: str) -> None:
+        self.told.append((package_arn, why))
+
+
+def answered(option: str, reason: str | None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Let a person answer whether a model may serve; return what the registry was told."""
+    rejections = Rejections()
+    monkeypatch.setattr("lookbook.training.registry.reject", rejections.reject)
+    monkeypatch.setattr("lookbook_airflow.operators.approval.traced", lambda _: contextlib.nullcontext())
+    operator = ModelApprovalOperator(task_id="ask", needed=True, package_arn="arn/3", subject="Serve?")
+    event = {
+        "chosen_options": [option],
+        "params_input": {"reason": reason},
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": {"id": "1", "name": "ada"},
+    }
+    operator.execute_complete({}, event)
+    return rejections.told
+
+
+def test_a_model_that_a_person_refuses_is_rejected_with_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = answered("Reject", "It sees no skirts.", monkeypatch)
+    assert told == [("arn/3", "Refused by ada: It sees no skirts.")]
+
+
+def test_a_refusal_needs_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answered("Reject", None, monkeypatch) == [("arn/3", "Refused by ada: no reason given.")]
+
+
+def test_a_model_that_a_person_approves_is_not_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answered("Approve", None, monkeypatch) == []

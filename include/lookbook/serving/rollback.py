@@ -16,12 +16,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """The model to restore, and the one it replaces."""
+    """The model to restore, the one it replaces, and who wants it so."""
 
     package_arn: str
     version: str
     replaced_arn: str
     replaced_version: str
+    by: str
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values; ``Choice(**reference)`` restores it."""
@@ -72,43 +73,40 @@ def reject_failed(package_arn: str, failure: str | None) -> FailedDeployment:
     return FailedDeployment(version, True, failure)
 
 
-def choose(version: str | None) -> Choice:
+def choose(version: str | None, by: str | None) -> Choice:
     """Choose the model to restore.
 
     Args:
         version: a model that served before (``v2``), rejected since or not; ``None``: the champion before this one.
+        by: who rolls back, as Airflow knows them.
 
     Raises:
-        PermanentError: no model serves or has served, there is none to go back to, or the version never served.
+        PermanentError: nobody is named, no model serves or has served, there is none to go back to, or the version
+            never served.
     """
+    if not by:
+        raise PermanentError("Nobody started this rollback. A person triggers it, in the UI or by the API.")
     served = registry.served()
     replaced = _replaced(served)
     others = [one for one in served if one.package_arn != replaced[0]]
     chosen = _named(version, others) if version else _latest(others, replaced[1])
     log.info("Model %s is to replace %s.", chosen.version, replaced[1])
-    return Choice(chosen.package_arn, chosen.version, *replaced)
+    return Choice(chosen.package_arn, chosen.version, *replaced, by)
 
 
-def settle(choice: Choice, endpoint_config: str, reason: str, by: str | None) -> RolledBack:
+def settle(choice: Choice, endpoint_config: str, reason: str) -> RolledBack:
     """Tell the registry of a rollback that was verified: the restored model is the champion, the other is rejected.
 
     Args:
         choice: of :func:`choose`.
         endpoint_config: the config that was verified.
-        reason: why, in a person's words.
-        by: who rolled back, as Airflow knows them.
-
-    Raises:
-        PermanentError: nobody is named.
+        reason: why, in the person's words.
     """
-    if not by:
-        raise PermanentError("Nobody started this rollback. A person triggers it, in the UI or by the API.")
-    because = f"by {by}: {reason}"
+    because = f"by {choice.by}: {reason}"
     registry.approve(choice.package_arn, endpoint_config, f"Restored after {choice.replaced_version}, {because}")
     registry.reject(choice.replaced_arn, f"Rolled back to {choice.version} {because}")
-    records.reads("model_package", choice.replaced_version, choice.replaced_arn)
-    records.details(restored=choice.version, rolled_back_by=by)
-    return RolledBack(choice.version, choice.replaced_version, endpoint_config, by, reason)
+    records.details(restored=choice.version, rolled_back_by=choice.by)
+    return RolledBack(choice.version, choice.replaced_version, endpoint_config, choice.by, reason)
 
 
 def _replaced(served: list[Served]) -> tuple[str, str]:

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
 
 from lookbook.errors import PermanentError
+from lookbook_airflow.lineage import traced
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,3 +47,40 @@ class ApprovalIfNeededOperator(ApprovalOperator):
             return super().execute(context)
         self.log.info("No approval is needed: %s", self.subject)
         return {"chosen_options": [self.APPROVE], "asked": False}
+
+
+class ModelApprovalOperator(ApprovalIfNeededOperator):
+    """Asks whether a registered model may serve; *Reject* rejects its package too, with the person and their reason.
+
+    :param package_arn: the package in the registry; most often another task's result.
+    """
+
+    template_fields: Collection[str] = (*ApprovalIfNeededOperator.template_fields, "package_arn")
+
+    def __init__(self, *, package_arn: Any, **arguments: Any) -> None:
+        reason = Param(
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            title="Reason",
+            description="Kept with your name if you reject",
+            source="task",
+        )
+        # In place of the DAG's parameters, which `arguments` hold: they are asked for when a run is started.
+        super().__init__(**(arguments | {"params": {"reason": reason}}))
+        self.package_arn = package_arn
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Read the answer; where it is *Reject*, say so in the registry."""
+        from lookbook.training import registry  # here, since DAG files import this module
+
+        answer = super().execute_complete(context, event)
+        if answer["chosen_options"] == [self.REJECT]:
+            by = (answer["responded_by_user"] or {}).get("name", "somebody")
+            with traced(context):
+                registry.reject(self.package_arn, f"Refused by {by}: {_reason(answer)}")
+        return answer
+
+
+def _reason(answer: dict[str, Any]) -> str:
+    return answer["params_input"].get("reason") or "no reason given."

@@ -1,0 +1,63 @@
+"""Descriptions that a model helped to write which was taken back since.
+
+Their rows stay, with status ``stale`` and the reason: whoever reads published descriptions no longer finds them, and
+the next run for their drop writes them anew, since only published ones count as done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.expressions import And
+
+from lookbook.catalog import tables
+from lookbook.catalog.schemas import DESCRIPTIONS
+from lookbook.lineage import records
+
+log = logging.getLogger(__name__)
+
+_TABLE = "descriptions.descriptions"
+
+
+@dataclass(frozen=True)
+class Stale:
+    """How many published descriptions became stale, and the drops to describe anew."""
+
+    model_version: str
+    descriptions: int
+    drops: tuple[str, ...]
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def mark_stale(model_version: str, why: str) -> Stale:
+    """Mark every published description stale in which an answer of this model was used; done twice, it does nothing.
+
+    No run of ``describe_products`` may publish meanwhile: the DAG's task holds the pool of those that do.
+
+    Args:
+        model_version: as the rows state it: ``v3``.
+        why: becomes the rows' only reason.
+    """
+    by_model = tables.equals("attribute_model_version", model_version)
+    published = And(by_model, tables.equals("status", "published"))
+    rows = tables.read(_TABLE, published)
+    drops = tuple(sorted(pc.unique(rows["drop_id"]).to_pylist()))
+    if len(rows):
+        rows = _with(rows, "status", ["stale"] * len(rows))
+        tables.replace(_TABLE, _with(rows, "reasons", [[why]] * len(rows)), published)
+    records.counts(stale=len(rows))
+    log.info("%d descriptions of model %s are stale, in drops: %s", len(rows), model_version, ", ".join(drops) or "–")
+    return Stale(model_version, len(rows), drops)
+
+
+def _with(rows: pa.Table, column: str, values: Sequence[Any]) -> pa.Table:
+    place = rows.column_names.index(column)
+    return rows.set_column(place, column, pa.array(values, DESCRIPTIONS.field(column).type))
