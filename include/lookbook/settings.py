@@ -57,6 +57,7 @@ class Settings(BaseSettings):
 
     # Training
     training_image_uri: str = Field("lookbook-training:local", description="Image of training, evaluation and serving")
+    code_version: str = Field("unknown", description="Git commit of this code; goes into the model package and lineage")
     execution_role_arn: str = Field(
         "arn:aws:iam::000000000000:role/lookbook-sagemaker", description="Role that SageMaker jobs run under"
     )

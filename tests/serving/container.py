@@ -14,6 +14,12 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+# What a picture without questions is asked: everything that the model was taught.
+OWN_QUESTIONS = [
+    "What is the fabric of the clothing in this picture?",
+    "What is the colour of the clothing in this picture?",
+    "What is the fit of the clothing in this picture?",
+]
 seen: Counter[bytes] = Counter()
 
 
@@ -24,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(503 if "DEAF" in os.environ else 200, b"")
 
     def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = self.request_of(self.rfile.read(int(self.headers["Content-Length"])))
         time.sleep(float(os.environ.get("DELAY_S", "0")))
         picture = base64.b64decode(request["image"])
         seen[picture] += 1
@@ -40,6 +46,11 @@ class Handler(BaseHTTPRequestHandler):
             # A liar says that it is another version than it was deployed as.
             version = os.environ.get("CLAIMED_VERSION", os.environ["LOOKBOOK_MODEL_VERSION"])
             self.answer(200, json.dumps(respond(request["questions"], version)).encode())
+
+    def request_of(self, body: bytes) -> dict:
+        if self.headers["Content-Type"] == "application/json":
+            return json.loads(body)
+        return {"image": base64.b64encode(body).decode(), "questions": OWN_QUESTIONS}
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

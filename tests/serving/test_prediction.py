@@ -30,7 +30,7 @@ def publish(account: Any, pictures: dict[str, str], article_type: str = "Shirts"
     rows = []
     for product_id, text in pictures.items():
         uri = f"s3://{account.name}/drops/{DROP}/images/{product_id}.jpg"
-        storage.write_bytes(uri, text.encode())
+        stored = storage.write_bytes(uri, text.encode())
         rows.append(
             {
                 "drop_id": DROP,
@@ -38,6 +38,7 @@ def publish(account: Any, pictures: dict[str, str], article_type: str = "Shirts"
                 "article_type": article_type,
                 "attributes": [("Fabric", "Silk"), ("baseColour", "Blue")],
                 "picture_uri": uri,
+                "picture_etag": stored.etag,
                 "picture_sha256": hashlib.sha256(text.encode()).hexdigest(),
                 **columns,
             }

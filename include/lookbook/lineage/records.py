@@ -17,7 +17,16 @@ from typing import Any, Literal
 from lookbook.storage import StoredObject
 
 Kind = Literal[
-    "object", "prefix", "table", "training_job", "model_package", "endpoint_config", "prompt", "text_model", "request"
+    "object",
+    "prefix",
+    "table",
+    "training_job",
+    "transform_job",
+    "model_package",
+    "endpoint_config",
+    "prompt",
+    "text_model",
+    "request",
 ]
 
 

@@ -107,13 +107,14 @@ class Asking:
                 self._results[asked] = result = await self._result(asked)
                 if result.status == "unanswered":
                     self._unanswered.append(result)
-                    self._check_answered(at_least=_JUDGED_FROM)
+                    if self._endpoint:
+                        self._check_answered(at_least=_JUDGED_FROM)
                 progress.advance()
 
         return [worker() for _ in range(width)]
 
     async def _result(self, asked: Input) -> Result:
-        uri = result_uri(self._drop_id, asked, self._model)
+        uri = result_uri(self._drop_id, asked, self._model.model_name)
         if uri in self._known:
             return await self._stored(uri)
         result = await self._of_job(uri, asked) or await self._of_endpoint(uri, asked)

@@ -11,7 +11,6 @@ import orjson
 
 from lookbook.catalog import tables
 from lookbook.descriptions.plans import Plan, PlannedProduct
-from lookbook.serving.models import AskedModel
 from lookbook.settings import get_settings
 
 
@@ -26,10 +25,10 @@ class Input:
     """The version of the object, as it was published."""
 
 
-def inputs_of(plan: Plan, model: AskedModel) -> dict[str, Input]:
-    """Return what ``model`` is asked about each product of a plan that has a picture.
+def inputs_of(plan: Plan, taught: tuple[str, ...]) -> dict[str, Input]:
+    """Return what a model is asked about each product of a plan that has a picture.
 
-    It is asked only what it was taught, of that only what the catalogue states for any product of the article type.
+    It is asked only what it was ``taught``, of that only what the catalogue states for any product of the article type.
     """
     catalogue = _Catalogue(plan)
     # The same picture under several ids is one input, read from one place.
@@ -37,7 +36,7 @@ def inputs_of(plan: Plan, model: AskedModel) -> dict[str, Input]:
 
     def asked(product: PlannedProduct) -> tuple[str, ...]:
         applicable = catalogue.stated[product.article_type]
-        return tuple(attribute for attribute in model.attributes if attribute in applicable) or model.attributes
+        return tuple(attribute for attribute in taught if attribute in applicable) or taught
 
     return {
         product.product_id: Input(uri, product.picture_sha256, asked(product), catalogue.etags.get(place.product_id))
@@ -51,9 +50,9 @@ def results_prefix(drop_id: str) -> str:
     return f"s3://{get_settings().bucket}/predictions/{drop_id}/"
 
 
-def result_uri(drop_id: str, asked: Input, model: AskedModel) -> str:
+def result_uri(drop_id: str, asked: Input, model_name: str) -> str:
     """Return where the result is stored: a function of the picture, the attributes asked about and the model."""
-    named = orjson.dumps([asked.picture_sha256, list(asked.attributes), model.model_name])
+    named = orjson.dumps([asked.picture_sha256, list(asked.attributes), model_name])
     return f"{results_prefix(drop_id)}{hashlib.sha256(named).hexdigest()}.json"
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +16,8 @@ from lookbook.catalog import tables
 from lookbook.catalog.schemas import PREDICTED_ATTRIBUTES
 from lookbook.descriptions.plans import Plan, read_plan
 from lookbook.lineage import records
-from lookbook.serving import models
-from lookbook.serving.asking import Asking, ModelChangedError, Result
+from lookbook.serving import models, transform
+from lookbook.serving.asking import Asking, ModelChangedError, Outputs, Result
 from lookbook.serving.inputs import Input, inputs_of
 from lookbook.serving.models import AskedModel
 from lookbook.settings import get_settings
@@ -50,37 +50,51 @@ class Predictions:
         return asdict(self)
 
 
-async def predict(plan_uri: str) -> Predictions:
+async def predict(plan_uri: str, job: Mapping[str, Any] | None = None) -> Predictions:
     """Ask the model in service about every product of a plan and commit its answers to ``predictions.attributes``.
 
     A picture that this model was asked the same questions about before is not asked about again: each result is an
     object under a key that is a function of picture, questions and model. Without a model in service nothing is asked.
     All answers of a plan are of one model: if the endpoint is updated meanwhile, the new one is asked about everything.
 
+    Args:
+        plan_uri: of :func:`lookbook.descriptions.planning.plan_products`.
+        job: the reference of the transform job that was asked; the endpoint, if it serves the same model, is then asked
+            only about what the job left no answer to.
+
     Raises:
         RetryableError: the endpoint answers hardly anything, or was updated again and again.
         PermanentError: the endpoint serves something else.
     """
     plan = await asyncio.to_thread(read_plan, plan_uri)
-    model = await asyncio.to_thread(models.in_service)
+    model = await asyncio.to_thread(_model, job)
     if model is None:
         log.info("No model is in service: the catalogue's own attributes are all there is.")
         records.details(attribute_model="none in service")
         return Predictions(plan.drop_id, None, None, len(plan.products))
-    model, results = await _ask(plan, model)
+    model, results = await _ask(plan, model, job)
     await asyncio.to_thread(_commit, plan.drop_id, results, model)
-    return _summary(plan, results, model)
+    return _summary(plan, results, model, job)
 
 
-async def _ask(plan: Plan, model: AskedModel) -> tuple[AskedModel, dict[str, Result]]:
+def _model(job: Mapping[str, Any] | None) -> AskedModel | None:
+    return models.of_name(job["model_name"]) if job else models.in_service()
+
+
+async def _ask(plan: Plan, model: AskedModel, job: Mapping[str, Any] | None) -> tuple[AskedModel, dict[str, Result]]:
     """Return the model that answered about all products, and its results by product."""
     for _ in range(_MODELS_OF_A_RUN):
-        inputs: dict[str, Input] = await asyncio.to_thread(inputs_of, plan, model)
+        inputs: dict[str, Input] = await asyncio.to_thread(inputs_of, plan, model.attributes)
+        asked = set(inputs.values())
+        outputs = await asyncio.to_thread(transform.outputs_of, job, asked) if job else Outputs()
         try:
-            results = await Asking(plan.drop_id, model).all(set(inputs.values()))
+            results = await Asking(plan.drop_id, model, outputs).all(asked)
         except ModelChangedError as error:
             changed = error
-            model = await _next_model(model, error)
+            if job:  # its answers stand: the endpoint, with another model, has no say in this plan any more
+                model = replace(model, endpoint_config=None)
+            else:
+                model = await _next_model(model, error)
         else:
             return model, {product_id: results[asked] for product_id, asked in inputs.items()}
     raise changed
@@ -139,11 +153,15 @@ def _judged(answer: Mapping[str, Any], model: AskedModel) -> dict[str, Any]:
     return {**answer, "text": text, "value": value, "abstained": abstained, "threshold": threshold}
 
 
-def _summary(plan: Plan, results: Mapping[str, Result], model: AskedModel) -> Predictions:
+def _summary(
+    plan: Plan, results: Mapping[str, Result], model: AskedModel, job: Mapping[str, Any] | None
+) -> Predictions:
     numbers = Counter(str(result.status) for result in results.values())
     records.reads("model_package", get_settings().model_package_group, model.package_arn)
     if model.endpoint_config:
         records.reads("endpoint_config", get_settings().endpoint_name, model.endpoint_config)
+    if job:
+        records.reads("transform_job", job["job_name"], job["job_arn"])
     records.counts(**numbers)
     log.info("Drop %s, model %s: %s of %d products", plan.drop_id, model.version, dict(numbers), len(plan.products))
     return Predictions(
@@ -154,4 +172,5 @@ def _summary(plan: Plan, results: Mapping[str, Result], model: AskedModel) -> Pr
         answered=numbers["answered"],
         refused=numbers["refused"],
         unanswered=numbers["unanswered"],
+        transform_job=job["job_name"] if job else None,
     )
