@@ -67,6 +67,7 @@ def status(session: Session, _options: argparse.Namespace) -> int:
         state = row.status if row.alive else "ended"
         table.add_row(row.name, str(row.pid), addresses.get(row.name, ""), state, f"{row.memory / _MIB:.0f} MiB")
     session.console.print(table)
+    _say_alarms(session, known)
     _say_login(session, known)
     return 0 if all(row.alive and row.status == "healthy" for row in rows) else 1
 
@@ -154,6 +155,14 @@ def env_file(session: Session, _options: argparse.Namespace) -> None:
 
 def _driver(session: Session) -> driver.Driver:
     return driver.Driver(session.places, supervisor.running(session.places), session.console)
+
+
+def _say_alarms(session: Session, known: Record) -> None:
+    """Say how the endpoint and its alarms stand, in the platform's environment, as on AWS."""
+    environment = process_environment(session.places, known.ports, load_or_create(session.places))
+    command = [sys.executable, "-m", "lookbook.serving.alarms"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603 - ours alone
+    session.say((told.stdout or told.stderr).strip())
 
 
 def _say_login(session: Session, known: Record) -> None:

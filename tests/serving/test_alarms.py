@@ -4,6 +4,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
 from lookbook.aws import client
@@ -11,6 +12,7 @@ from lookbook.lineage.records import TaskKey, recording
 from lookbook.serving import alarms
 from lookbook.settings import get_settings
 from lookbook.training import registry
+from lookbook.training.registry import Served
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:on-call"
 NAMES = [f"lookbook-attributes-{kind}" for kind in ("unhealthy", "errors", "latency", "refusals")]
@@ -101,6 +103,34 @@ def test_an_endpoint_that_does_not_serve_is_not_healthy(
     endpoint["EndpointStatus"] = "Failed"
     assert alarms.main() == 1
     assert "lookbook-attributes: Failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("life", "healthy"), [("always", False), ("run", True)])
+def test_without_an_endpoint_a_verified_model_is_missed_unless_it_lives_only_for_runs(
+    life: str, healthy: bool, aws_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_ENDPOINT_LIFE", life)
+    get_settings.cache_clear()
+    monkeypatch.setattr(registry, "served", lambda: [Served("arn/1", "v1", approved=True)])
+    assert alarms.health().healthy is healthy
+
+
+def test_before_the_first_model_no_endpoint_is_missed(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "served", list)
+    health = alarms.health()
+    assert health.healthy
+    assert health.text().startswith("endpoint lookbook-attributes: none, and none is needed now")
+
+
+def test_what_aws_refuses_to_tell_is_said_in_a_line(
+    endpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no DescribeAlarms"}}, "DescribeAlarms")
+
+    monkeypatch.setattr(alarms, "health", refuse)
+    assert alarms.main() == 1
+    assert "no DescribeAlarms" in capsys.readouterr().err
 
 
 def test_an_alarm_that_was_never_put_is_told_and_rings_nobody(endpoint: dict[str, Any]) -> None:

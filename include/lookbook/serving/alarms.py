@@ -11,6 +11,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from lookbook.aws import client
 from lookbook.errors import LookbookError
 from lookbook.lineage import records
@@ -23,6 +25,7 @@ VARIANT = "AllTraffic"
 Kind = Literal["unhealthy", "errors", "latency", "refusals"]
 KINDS: tuple[Kind, ...] = ("unhealthy", "errors", "latency", "refusals")
 _NAMESPACE = "AWS/SageMaker"
+_SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack")
 _PERIOD_S = 60  # SageMaker writes its metrics once a minute
 # Half of all requests failing is no bad luck with a few pictures: whatever minute shows that rings at once.
 _UNHEALTHY_SHARE = 0.5
@@ -43,21 +46,29 @@ class AlarmState:
 
 @dataclass(frozen=True)
 class Health:
-    """How the endpoint and its alarms stand; ``healthy`` says whether somebody should look."""
+    """How the endpoint and its alarms stand; ``status`` is ``None`` where there is no endpoint.
+
+    ``expected`` says whether there should be one: a model was verified, and the endpoint lives always.
+    """
 
     endpoint: str
-    status: str
+    status: str | None
+    expected: bool
     alarms: tuple[AlarmState, ...]
 
     @property
     def healthy(self) -> bool:
-        """Whether it serves and nothing rings."""
-        return self.status == "InService" and all(alarm.state != "ALARM" for alarm in self.alarms)
+        """Whether it serves, or need not, and nothing rings."""
+        serves = self.status in _SERVING or (self.status is None and not self.expected)
+        return serves and all(alarm.state != "ALARM" for alarm in self.alarms)
 
     def text(self) -> str:
         """Return it as lines for people."""
-        lines = [f"{alarm.name}: {alarm.state}{_because(alarm)}" for alarm in self.alarms]
-        return "\n".join([f"endpoint {self.endpoint}: {self.status}", *lines])
+        status = self.status or (
+            "gone, though a model should serve" if self.expected else "none, and none is needed now"
+        )
+        lines = [f"alarm {alarm.name}: {alarm.state}{_because(alarm)}" for alarm in self.alarms]
+        return "\n".join([f"endpoint {self.endpoint}: {status}", *lines])
 
 
 def names(settings: Settings) -> list[str]:
@@ -115,8 +126,11 @@ def health() -> Health:
     """Return how endpoint and alarms stand."""
     settings = get_settings()
     described = registry.describe_endpoint(settings.endpoint_name)
-    status = described["EndpointStatus"] if described else "not there"
-    return Health(settings.endpoint_name, status, tuple(_states(names(settings))))
+    alarms = tuple(_states(names(settings)))
+    if described:
+        return Health(settings.endpoint_name, described["EndpointStatus"], True, alarms)
+    verified = settings.endpoint_life == "always" and any(one.approved for one in registry.served())
+    return Health(settings.endpoint_name, None, verified, alarms)
 
 
 def _states(wanted: list[str]) -> list[AlarmState]:
@@ -153,14 +167,14 @@ def _name(kind: Kind, settings: Settings) -> str:
 
 
 def _because(alarm: AlarmState) -> str:
-    return f" ({alarm.reason})" if alarm.state in ("ALARM", "MISSING") and alarm.reason else ""
+    return f" ({alarm.reason})" if alarm.state in ("ALARM", "MISSING") else ""
 
 
 def main() -> int:
     """Print how endpoint and alarms stand; return 1 if something is wrong."""
     try:
         found = health()
-    except LookbookError as error:
+    except (LookbookError, ClientError, BotoCoreError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"{found.text()}\n")
