@@ -136,7 +136,7 @@ DESCRIPTIONS = pa.schema(
     [
         pa.field("drop_id", pa.string(), nullable=False),
         pa.field("product_id", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),  # published, withheld or failed; stale: taken back with its model
+        pa.field("status", pa.string(), nullable=False),  # published, withheld, failed; stale: its model was taken back
         pa.field("reasons", pa.list_(pa.string())),  # why not published
         pa.field("description", pa.string()),
         pa.field("facts", pa.list_(FACT)),
