@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lookbook.housekeeping import jobs, models, plans, snapshots
@@ -13,12 +13,6 @@ from lookbook.housekeeping.plans import Expiry, Outcome, Part, Plan
 from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
-
-_EXPIRE: dict[Part, Callable[[Sequence[Expiry]], None]] = {
-    "models": models.expire,
-    "tables": snapshots.expire,
-    "jobs": jobs.expire,
-}
 
 
 def plan(part: Part, has_ended: RunEnded) -> Plan:
@@ -60,8 +54,17 @@ def carry_out(plan_uri: str, has_ended: RunEnded, *, dry_run: bool, max_share: f
     going = tuple(expiry for expiry in made.expiries if expiry.key in still)
     if len(going) < len(made.expiries):
         log.info("%d planned things are referred to again, or gone already.", len(made.expiries) - len(going))
-    _EXPIRE[made.part](going)
+    _expire(made.part, going, has_ended)
     return plans.record_outcome(_outcome(made.part, False, going), plan_uri)
+
+
+def _expire(part: Part, going: Sequence[Expiry], has_ended: RunEnded) -> None:
+    if part == "jobs":
+        jobs.expire(going, has_ended)
+    elif part == "models":
+        models.expire(going)
+    else:
+        snapshots.expire(going)
 
 
 def _outcome(part: Part, dry_run: bool, expiries: Sequence[Expiry]) -> Outcome:

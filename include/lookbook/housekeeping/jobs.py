@@ -1,4 +1,4 @@
-"""Training and transform jobs that go on, and cost, although the DAG run that started them is over.
+"""Jobs, and an endpoint that lives only for runs, that go on and cost although the DAG run they are for is over.
 
 Whoever fails a run by hand, or deletes it, leaves its job running; so does a worker that is lost. A job is stopped
 only if its run is known and over, and only after some time, in which somebody may clear the task: it would attach to
@@ -18,12 +18,16 @@ from botocore.exceptions import ClientError
 from lookbook.aws import client
 from lookbook.housekeeping.inventory import PROJECT, listed, tags
 from lookbook.housekeeping.plans import Expiry, Kind, Plan
+from lookbook.serving import life
+from lookbook.settings import get_settings
+from lookbook.training import registry
 
 log = logging.getLogger(__name__)
 
 RunEnded = Callable[[str, str], bool | None]
 """Tells of a DAG id and a run id whether that run is over; ``None``: there is no such run."""
 
+_HOUSEKEEPING = life.User("housekeeping", "")  # it needs no endpoint, and may delete one
 _TIME_TO_CLEAR = timedelta(hours=2)
 _RUNNING = "InProgress"
 
@@ -74,13 +78,16 @@ def plan(has_ended: RunEnded, now: datetime | None = None) -> Plan:
             expiries.append(Expiry(kind.kind, name, f"run {run_id} of {kind.dag_id} is over", since))
         elif over is None:
             left.append(f"{kind.kind} {name} runs since {since:%Y-%m-%d %H:%M}, and no run is known to have started it")
-    return Plan("jobs", now, tuple(expiries), {}, tuple(left))
+    return Plan("jobs", now, (*expiries, *_needless_endpoint(has_ended, now)), {}, tuple(left))
 
 
-def expire(expiries: Sequence[Expiry]) -> None:
-    """Stop jobs; one that has ended meanwhile is no error."""
+def expire(expiries: Sequence[Expiry], has_ended: RunEnded) -> None:
+    """Stop jobs, and delete the endpoint that no run needs; what has ended meanwhile is no error."""
     kinds = {kind.kind: kind for kind in _KINDS}
     for expiry in expiries:
+        if expiry.kind == "endpoint":
+            life.close_for(_HOUSEKEEPING, _over(has_ended))
+            continue
         kind = kinds[expiry.kind]
         try:
             getattr(client("sagemaker"), kind.stop)(**{kind.name: expiry.name})
@@ -88,6 +95,19 @@ def expire(expiries: Sequence[Expiry]) -> None:
             if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
                 raise
             log.info("%s has ended by itself: %s", expiry.name, error.response["Error"]["Message"])
+
+
+def _needless_endpoint(has_ended: RunEnded, now: datetime) -> Iterator[Expiry]:
+    """Yield the endpoint that outlived the runs it was created for: one of them was killed, and could not delete it."""
+    endpoint = registry.describe_endpoint(get_settings().endpoint_name)
+    if endpoint and now - endpoint["LastModifiedTime"] > _TIME_TO_CLEAR and life.is_needless(_over(has_ended)):
+        why = "LOOKBOOK_ENDPOINT_LIFE is run, and the runs that needed it are over"
+        yield Expiry("endpoint", endpoint["EndpointName"], why, endpoint["CreationTime"])
+
+
+def _over(has_ended: RunEnded) -> life.IsOver:
+    """Return what tells whether a run is over; one that is gone is."""
+    return lambda dag_id, run_id: has_ended(dag_id, run_id) is not False
 
 
 def _running() -> Iterator[tuple[_JobKind, dict[str, Any], str | None]]:

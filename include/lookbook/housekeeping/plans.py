@@ -35,6 +35,7 @@ Kind = Literal[
     "table_file",
     "training_job",
     "transform_job",
+    "endpoint",
 ]
 
 PAGES = (*get_args(Part), "costs")

@@ -168,6 +168,8 @@ def version_of(package_arn: str) -> str:
 def champion() -> Champion | None:
     """Return the model in service, which was verified; ``None`` where nothing serves.
 
+    Where the endpoint lives only for the runs that ask it, that is the model it will be created with.
+
     Raises:
         PermanentError: the endpoint serves a model that Lookbook did not deploy.
         RetryableError: the endpoint serves a model that is not approved: it is being verified, or must be replaced.
@@ -178,7 +180,7 @@ def champion() -> Champion | None:
             f"Endpoint {get_settings().endpoint_name} serves model {found.version}, which is not approved: it is being "
             "verified, or was rejected and could not be replaced. In that case run rollback_attribute_model."
         )
-    return found
+    return found or (_last_champion() if get_settings().endpoint_life == "run" else None)
 
 
 def in_service() -> Champion | None:
@@ -190,8 +192,19 @@ def in_service() -> Champion | None:
     endpoint = describe_endpoint(get_settings().endpoint_name)
     if endpoint is None or endpoint["EndpointStatus"] not in _SERVING:
         return None
+    return _served_with(endpoint["EndpointConfigName"])
+
+
+def _last_champion() -> Champion | None:
+    """Return the approved model that last came into service, with the config that it was verified with."""
+    config = next((one.endpoint_config for one in served() if one.approved), None)
+    return _served_with(config) if config else None
+
+
+def _served_with(endpoint_config: str) -> Champion:
+    """Return the model that an endpoint config serves."""
     sagemaker = client("sagemaker")
-    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint_config)
     model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
     environment = model["PrimaryContainer"].get("Environment", {})
     if PACKAGE_VARIABLE not in environment:
@@ -207,7 +220,7 @@ def in_service() -> Champion | None:
         model_name=model["ModelName"],
         model_data=model["PrimaryContainer"]["ModelDataUrl"],
         dataset_id=package["CustomerMetadataProperties"]["dataset_id"],
-        endpoint_config=endpoint["EndpointConfigName"],
+        endpoint_config=endpoint_config,
         training_job=package["CustomerMetadataProperties"]["training_job"],
         report_uri=package["CustomerMetadataProperties"].get("evaluation_report"),
         products_snapshot=package["CustomerMetadataProperties"].get("products_snapshot"),
