@@ -78,7 +78,7 @@ class TrainingJobOperator(Documented, SageMakerTrainingOperator):
             self.hook.get_conn().stop_training_job(TrainingJobName=job["TrainingJobName"])
 
     def _find_or_create(self) -> dict[str, Any]:
-        for name in _names(self.config["TrainingJobName"]):
+        for name in job_names(self.config["TrainingJobName"]):
             job = self._describe(name)
             if job is None:
                 return self._create(name)
@@ -130,7 +130,8 @@ class TrainingJobOperator(Documented, SageMakerTrainingOperator):
         return _reference(job)
 
 
-def _names(base: str) -> Iterator[str]:
+def job_names(base: str) -> Iterator[str]:
+    """Yield the names of a job: ``base``, and what follows it when the job of the name before came to nothing."""
     yield base
     for number in count(2):
         suffix = f"-{number}"
