@@ -132,6 +132,20 @@ def test_weights_and_instance_counts_can_be_changed(account: Account) -> None:
     assert "no variant nobody" in _refused(scale, EndpointName="scaled", DesiredWeightsAndCapacities=wanted)
 
 
+def test_instances_that_do_not_come_up_leave_the_endpoint_as_it_was(account: Account) -> None:
+    account.endpoint("stuck", account.model("stuck-v1", DO="only-first"))
+    wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}]
+    for _ in range(2):
+        account.sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName="stuck", DesiredWeightsAndCapacities=wanted
+        )
+        endpoint = account.settled("stuck")
+        assert "no weights to serve" in endpoint["FailureReason"]
+        (described,) = endpoint["ProductionVariants"]
+        assert described["CurrentInstanceCount"] == described["DesiredInstanceCount"] == 1
+    assert len(_pids(account, "stuck", 4)) == 1
+
+
 def test_a_shadow_gets_copies_whose_answers_are_only_captured(account: Account) -> None:
     account.bare_model("champion", "champion")
     account.bare_model("challenger", "challenger")

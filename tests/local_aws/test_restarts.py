@@ -115,6 +115,29 @@ def test_a_canary_that_a_kill_interrupted_begins_anew_and_the_old_model_serves_m
     assert {account.ask("bakes")["model"] for _ in range(4)} == {"new"}
 
 
+def test_an_endpoint_that_grew_when_the_gateway_was_killed_grows_anew(
+    own_gateway: LocalAws, own_account: Account
+) -> None:
+    account, tried = own_account, "endpoints/grows/*/AllTraffic/tried"
+    account.endpoint("grows", account.model("grows-v1", DO="second-try"))
+    wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}]
+    account.sagemaker.update_endpoint_weights_and_capacities(EndpointName="grows", DesiredWeightsAndCapacities=wanted)
+    wait_for(lambda: list(own_gateway.state.glob(tried)))
+    own_gateway.kill()
+    own_gateway.start()
+    assert account.settled("grows")["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    pids = {account.ask("grows")["pid"] for _ in range(4)}
+    serving = [path for path in Path("/proc").glob("[0-9]*") if _serves(path, own_gateway.state)]
+    assert {int(path.name) for path in serving} == pids, "none is left of the first try"
+
+
+def _serves(process: Path, state: Path) -> bool:
+    try:
+        return f"SAGEMAKER_BASE_DIR={state}" in (process / "environ").read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
 def test_a_clean_end_leaves_no_process_and_a_new_start_serves_again(
     own_gateway: LocalAws, own_account: Account
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import dataclass
 
 from local_aws.sagemaker import fleet as fleets
@@ -11,6 +12,8 @@ from local_aws.sagemaker.deployment import NO_START, Deployer, DeploymentError, 
 from local_aws.sagemaker.fleet import Fleet
 from local_aws.sagemaker.replica import Replica
 from local_aws.state import Document
+
+_DONE: Document = {"_scale": None, "_growing": None}
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +29,18 @@ class Scaler:
         endpoint, route = self.deployer.store.get(names.ENDPOINT, name), self.deployer.routes.get(name)
         if endpoint is None or route is None:
             return
+        self._end([Replica.from_document(replica) for replica in endpoint.get("_growing", [])])
         try:
             self._grow(route.serving, endpoint)
         except Interrupted:
             return
         except (DeploymentError, *NO_START) as error:
-            self.deployer.settle(name, FailureReason=str(error)[:1024], _scale=None)
+            self._fail(name, endpoint, str(error))
             return
         surplus = self._shrink(route.serving, endpoint["_scale"])
         described = {"ProductionVariants": endpoint["_scale"]}
-        self.deployer.settle(name, **described, _scale=None, _fleet=route.serving.document())
-        fleets.end(surplus, self.deployer.settings.stop_grace, self.deployer.settings.endpoint_drain)
+        self.deployer.settle(name, **described, **_DONE, _fleet=route.serving.document())
+        self._end(surplus, self.deployer.settings.endpoint_drain)
 
     def _grow(self, fleet: Fleet, endpoint: Document) -> None:
         variants = {variant["VariantName"]: variant for variant in endpoint["_variants"]}
@@ -48,12 +52,32 @@ class Scaler:
                     new.append(self.deployer.builder.instance(fleet, variant, number))
                     self.deployer.builder.prepare(new[-1], variant["_model"])
                     new[-1].start()
+            # So that the next gateway knows them, should this one be killed now.
+            growing = [replica.document() for replica in new]
+            self.deployer.store.update(names.ENDPOINT, fleet.endpoint, _growing=growing)
             for replica in new:
                 self.deployer.await_answer(fleet.endpoint, replica)
         except BaseException:
-            fleets.end(new, self.deployer.settings.stop_grace)
+            self._end(new)
             raise
         fleet.replicas = [*fleet.replicas, *new]
+
+    def _fail(self, name: str, endpoint: Document, reason: str) -> None:
+        logger.warning("Endpoint %s can't be scaled: %s", name, reason)
+        kept = [
+            {
+                **variant,
+                "DesiredWeight": variant["CurrentWeight"],
+                "DesiredInstanceCount": variant["CurrentInstanceCount"],
+            }
+            for variant in endpoint["ProductionVariants"]
+        ]
+        self.deployer.settle(name, ProductionVariants=kept, FailureReason=reason[:1024], **_DONE)
+
+    def _end(self, replicas: list[Replica], drain: float = 0.0) -> None:
+        fleets.end(replicas, self.deployer.settings.stop_grace, drain)
+        for replica in replicas:
+            shutil.rmtree(replica.directory, ignore_errors=True)
 
     def _shrink(self, fleet: Fleet, scale: list[Document]) -> list[Replica]:
         """Take weights over, and surplus replicas out of the fleet; return those."""
