@@ -7,6 +7,9 @@ COPY --chown=airflow:0 include /opt/lookbook/include
 COPY --chown=airflow:0 plugins /opt/lookbook/plugins
 COPY --chown=airflow:0 dags /opt/lookbook/dags
 COPY --chown=airflow:0 training_image/base /opt/lookbook/training_image/base
+# The commit, for lineage: docker build --build-arg CODE_VERSION=$(git rev-parse --short=12 HEAD)
+ARG CODE_VERSION=unknown
+ENV LOOKBOOK_CODE_VERSION=${CODE_VERSION}
 
 
 # Local AWS runs the training image's package as processes of its own, so it carries that environment too, CPU only.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 
 from laptop.keys import USERNAME, Keys
@@ -25,7 +26,7 @@ def process_environment(places: Places, ports: Ports, keys: Keys) -> dict[str, s
     """Return the whole environment for a process of the platform."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
     chosen = {name: value for name, value in os.environ.items() if name.startswith("LOOKBOOK_")}
-    return inherited | pace() | chosen | platform_environment(places, ports, keys)
+    return inherited | pace() | code_version(places) | chosen | platform_environment(places, ports, keys)
 
 
 def platform_environment(places: Places, ports: Ports, keys: Keys) -> dict[str, str]:
@@ -66,6 +67,16 @@ def drop_events(ports: Ports) -> dict[str, str]:
 def pace() -> dict[str, str]:
     """Return how often tasks look at jobs here, where a job takes seconds and a look costs nothing."""
     return {"LOOKBOOK_POLL_INTERVAL_S": "2"}
+
+
+def code_version(places: Places) -> dict[str, str]:
+    """Return the checkout's commit, marked if files differ from it; nothing where this is no checkout of git's."""
+    command = ["git", "-C", str(places.root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - ours
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"LOOKBOOK_CODE_VERSION": described.stdout.strip()}
 
 
 def airflow(places: Places, ports: Ports, keys: Keys) -> dict[str, str]:

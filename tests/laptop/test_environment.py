@@ -7,11 +7,12 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from laptop.environment import MARK, adopt, images, pace, platform_environment, process_environment
+from laptop.environment import MARK, adopt, code_version, images, pace, platform_environment, process_environment
 from laptop.keys import Keys, load_or_create
 from laptop.places import Places, places
 from laptop.ports import Ports
@@ -40,6 +41,19 @@ def test_the_users_own_airflow_and_aws_settings_stay_out(
     assert "AWS_PROFILE" not in environment
     assert "AIRFLOW__CORE__SQL_ALCHEMY_CONN" not in environment
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_lineage_learns_of_the_checkouts_commit(here: Places, tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    described = code_version(replace(here, root=tmp_path))["LOOKBOOK_CODE_VERSION"]
+    assert commit.startswith(described) and len(described) >= 7
+
+
+def test_an_unpacked_archive_has_no_commit(here: Places, tmp_path: Path) -> None:
+    assert code_version(replace(here, root=tmp_path)) == {}
 
 
 def test_the_users_lookbook_settings_win_over_the_laptops_pace(

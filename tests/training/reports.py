@@ -62,6 +62,7 @@ def report(
             name: {**difference(lead), "attributes": {attribute: difference(lead) for attribute in attributes}}
             for name, lead in leads.items()
         },
+        "code": {"training": "c0de", "evaluation": "c0de"},
         "calibration": {
             "target_precision": 0.9,
             "attributes": {attribute: {"threshold": 0.625} for attribute in attributes},

@@ -16,6 +16,7 @@ from lookbook.settings import get_settings
 from lookbook.training import gating, registry
 from lookbook.training.gating import Override
 
+IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/lookbook-training@sha256:{'0' * 64}"
 DATASET = {
     "uri": "s3://lookbook/training/datasets/d1/",
     "dataset_id": "d1",
@@ -25,6 +26,7 @@ DATASET = {
 TRAINING = {
     "job_name": "lookbook-train-1",
     "job_arn": "arn:aws:sagemaker:us-east-1:000000000000:training-job/lookbook-train-1",
+    "image_uri": IMAGE,
     "model_data": "s3://lookbook/training/jobs/lookbook-train-1/output/model.tar.gz",
 }
 EVALUATED = {
@@ -255,3 +257,13 @@ def test_a_person_is_asked_where_the_settings_say_so(monkeypatch: pytest.MonkeyP
     request = package_request()
     assert request["needs_approval"] is (required == "true")
     assert request["approval_body"].startswith("The gate passes the challenger: exact match")
+
+
+def test_a_package_says_which_image_and_which_code_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_CODE_VERSION", "0123456789ab")
+    get_settings.cache_clear()
+    request = package_request()
+    kept = request["extras"]["CustomerMetadataProperties"]
+    assert (kept["image"], kept["code_version"]) == (IMAGE, "0123456789ab")
+    assert kept["training_code"] == "c0de"
+    assert request["extras"]["InferenceSpecification"]["Containers"][0]["Image"] == IMAGE

@@ -14,6 +14,7 @@ from lookbook.training.registry import Champion
 DATASET = {"uri": "s3://lookbook/training/datasets/0123456789abcdef/", "dataset_id": "0123456789abcdef", "counts": {}}
 TRAINING = {
     "job_name": "lookbook-train-01234567-aaaaaaaa",
+    "image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/lookbook-training@sha256:0",
     "model_data": "s3://lookbook/training/jobs/lookbook-train-01234567-aaaaaaaa/output/model.tar.gz",
 }
 RUN = "scheduled__2026-11-16T03:00:00+00:00"

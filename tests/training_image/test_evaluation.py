@@ -14,7 +14,7 @@ import pytest
 import torch
 from garments import write_hyperparameters, write_side
 
-from lookbook_image import evaluation
+from lookbook_image import code, evaluation
 from lookbook_image.container import Container
 from lookbook_image.errors import JobError
 from lookbook_image.families.base import Generated, Prompts
@@ -26,8 +26,12 @@ def write_artefact(channel: Path, merged: Path) -> None:
     """Write ``merged`` as a training job's model.tar.gz, below a prefix as S3 channels deliver it."""
     archive = channel / "output" / "model.tar.gz"
     archive.parent.mkdir(parents=True)
+    report = json.dumps({"code": "c0de"}).encode()
+    member = tarfile.TarInfo("report.json")
+    member.size = len(report)
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(merged, "merged")
+        tar.addfile(member, io.BytesIO(report))
 
 
 def fill(base: Path, untrained: Path) -> Container:
@@ -79,6 +83,15 @@ def test_the_report_has_every_model_and_the_challengers_lead_over_each(finished:
         assert set(part["attributes"]) == {"Sleeve Length", "baseColour"}
     assert report["models"]["base"]["attributes"]["baseColour"]["pairs"] == 8
     assert set(report["calibration"]["attributes"]) == {"Sleeve Length", "baseColour"}
+
+
+def test_the_report_says_which_code_trained_and_which_evaluated(finished: Finished) -> None:
+    assert finished.report["code"] == {"training": "c0de", "evaluation": code.version()}
+
+
+def test_an_artefact_that_does_not_say_what_trained_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="doesn't say which code trained the model"):
+        evaluation.training_code(tmp_path)
 
 
 def test_report_page_and_golden_questions_are_in_both_artefacts(finished: Finished) -> None:

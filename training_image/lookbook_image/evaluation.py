@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lookbook_image import examples, families, golden, metrics, page, pairs, resampling
+from lookbook_image import code, examples, families, golden, metrics, page, pairs, resampling
 from lookbook_image.container import Container
 from lookbook_image.errors import JobError
 from lookbook_image.families.base import Family
@@ -60,7 +60,8 @@ def run(container: Container) -> None:
         )
     with tempfile.TemporaryDirectory() as scratch:
         given = _ask_models(container, sides, Path(scratch))
-    content = _report(sides, given, target)
+        trained_by = training_code(Path(scratch) / "challenger")
+    content = _report(sides, given, target) | {"code": {"training": trained_by, "evaluation": code.version()}}
     files = {
         FILE: json.dumps(content, indent=2, allow_nan=False) + "\n",
         PAGE: page.render(content, examples.choose(sides.benchmark, given)),
@@ -164,6 +165,20 @@ def blinded(prepared: Prepared) -> Prepared:
     """Return the same questions, each about another picture than its own."""
     swapped = torch.from_numpy(metrics.other_pictures(len(prepared.features), BLIND_SEED))
     return Prepared(prepared.features, swapped[prepared.picture_of_pair], prepared.prompts, prepared.labels)
+
+
+def training_code(artefact: Path) -> str:
+    """Return the version of the code that trained the model in ``artefact``, a training job's output unpacked.
+
+    Raises:
+        JobError: its ``report.json`` is missing or doesn't say.
+    """
+    path = artefact / "report.json"
+    try:
+        trained_by: str = json.loads(path.read_text())["code"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JobError(f"{path}: doesn't say which code trained the model ({error!r}). Train it again.") from error
+    return trained_by
 
 
 def _ask(name: str, family: Family, prepared: Prepared) -> Given:

@@ -65,6 +65,7 @@ Answers questions about one garment's picture as "<attribute>: <value>". LoRA on
 | exact match on the validation side | {best["validation_exact_match"]:.4f} (loss {best["validation_loss"]:.4f}) |
 | epoch kept | {best["epoch"]} of {len(report["epochs"])}{", stopped early" if report["stopped_early"] else ""} |
 | trained on | {report["device"]}, autocast {report["precision"]}, base {settings["quantization"]} quantised |
+| code | {report["code"]} |
 | licence of the base | {base_license} |
 | licence of pictures and labels | {settings["data_license"] or UNKNOWN} |
 

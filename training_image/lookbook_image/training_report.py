@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lookbook_image import answers
+from lookbook_image import answers, code
 from lookbook_image.hyperparameters import Hyperparameters
 from lookbook_image.pairs import Side
 from lookbook_image.trainer import Epoch, best_of
@@ -60,6 +60,7 @@ def write(model: Path, outcome: Outcome) -> dict[str, Any]:
         "features": {"bytes": outcome.features_bytes, "on_disk": outcome.features_on_disk},
         "peak_memory_bytes": _peak_memory(),
         **_times(outcome),
+        "code": code.version(),
         "versions": {package: version(package) for package in PACKAGES},
     }
     (model / FILE).write_text(json.dumps(content, indent=2) + "\n")

@@ -133,6 +133,13 @@ class Benchmark(_Part):
     pictures: int = Field(gt=0)
 
 
+class Code(_Part):
+    """Hashes of the training image's source: of what trained the challenger, and of what evaluated it."""
+
+    training: str = Field(min_length=1)
+    evaluation: str = Field(min_length=1)
+
+
 class EvaluationReport(_Part):
     """Everything that was scored on the benchmark; docs/training-image.md describes the file."""
 
@@ -142,6 +149,8 @@ class EvaluationReport(_Part):
     models: Models
     comparisons: Comparisons
     calibration: Calibration
+    code: Code | None = None
+    """``None`` in the report of an image that did not tell yet."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:

@@ -44,6 +44,8 @@ class Decision:
     override: Override | None = None
     report_uri: str | None = None
     page_uri: str | None = None
+    training_code: str = "unknown"
+    """The version of the code that trained the challenger."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -90,7 +92,8 @@ def decide(archive_uri: str, override: Override | None = None, older: str | None
     """
     published = evaluation.publish(archive_uri)
     judged = judge(published.report, get_settings(), override, older)
-    decision = replace(judged, report_uri=published.report_uri, page_uri=published.page_uri)
+    code = published.report.code.training if published.report.code else "unknown"
+    decision = replace(judged, report_uri=published.report_uri, page_uri=published.page_uri, training_code=code)
     records.writes_object(storage.write_json(decision_uri(archive_uri), decision.reference()))
     _record(decision, published.report)
     log.info("%s", decision.sentence)

@@ -88,20 +88,20 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
 
     Args:
         dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
-        training: the training task's result: ``job_name``, ``job_arn``, ``model_data``.
+        training: the training task's result: ``job_name``, ``job_arn``, ``image_uri``, ``model_data``.
         evaluated: the evaluation task's result, of which the gate has kept report and decision.
     """
     settings = get_settings()
     decision = storage.read_json(gating.decision_uri(evaluated["model_data"]))
     return {
-        "image_uri": settings.training_image_uri,
+        "image_uri": training["image_uri"],
         "model_url": training["model_data"],
         "package_group_name": settings.model_package_group,
         "needs_approval": settings.require_approval,
         "approval_body": f"{decision['sentence']}\n\nThe evaluation's page is linked from the task `gate`.",
         "extras": {
             "ModelPackageDescription": f"BLIP-2 LoRA on data set {dataset['dataset_id']} ({training['job_name']})",
-            "InferenceSpecification": _inference(settings.training_image_uri, training["model_data"]),
+            "InferenceSpecification": _inference(training["image_uri"], training["model_data"]),
             "ModelMetrics": _metrics(decision["report_uri"]),
             "MetadataProperties": {"GeneratedBy": training["job_arn"]},
             "CustomerMetadataProperties": {
@@ -109,6 +109,9 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
                 "products_snapshot": dataset["products_snapshot"],
                 "training_job": training["job_name"],
                 "evaluation_job": evaluated["job_name"],
+                "image": training["image_uri"],
+                "code_version": settings.code_version,
+                "training_code": decision["training_code"],
                 **_judged(decision),
             },
             # The same artefact is the same package, however often it is registered.
@@ -209,7 +212,7 @@ def _served_with(endpoint_config: str) -> Champion:
     environment = model["PrimaryContainer"].get("Environment", {})
     if PACKAGE_VARIABLE not in environment:
         raise PermanentError(
-            f"Endpoint {endpoint['EndpointName']} serves model {model['ModelName']}, which names no package in "
+            f"Endpoint config {endpoint_config} serves model {model['ModelName']}, which names no package in "
             f"{PACKAGE_VARIABLE}: Lookbook did not deploy it. Delete that endpoint or set LOOKBOOK_ENDPOINT_NAME."
         )
     package_arn = environment[PACKAGE_VARIABLE]

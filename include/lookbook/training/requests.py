@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from lookbook.settings import Settings, get_settings
-from lookbook.training import evaluation, registry
+from lookbook.training import evaluation, images, registry
 
 # LoRA as in the design; what a person tunes is in the settings.
 _LORA = {"lora_r": "8", "lora_alpha": "32", "lora_dropout": "0.05", "seed": "0"}
@@ -42,7 +42,8 @@ def training_request(dataset: dict[str, Any], run_id: str) -> dict[str, Any]:
         "train": f"{dataset['uri']}train/",
         "validation": f"{dataset['uri']}validation/",
     }
-    return _request(settings, name, "train", channels, _tags(dataset, run_id)) | {
+    image = images.pinned(settings.training_image_uri)
+    return _request(settings, name, image, "train", channels, _tags(dataset, run_id)) | {
         "HyperParameters": _hyperparameters(settings, dataset["dataset_id"]),
         "CheckpointConfig": {"S3Uri": f"s3://{settings.bucket}/training/checkpoints/{name}/"},
     }
@@ -53,7 +54,7 @@ def evaluation_request(dataset: dict[str, Any], training: dict[str, Any], run_id
 
     Args:
         dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
-        training: the training task's result: ``job_name`` and ``model_data`` of the challenger.
+        training: the training task's result: ``job_name``, ``image_uri`` and ``model_data`` of the challenger.
         run_id: the DAG run's id; the same run asks for the same job.
     """
     settings, champion = get_settings(), registry.champion()
@@ -66,18 +67,18 @@ def evaluation_request(dataset: dict[str, Any], training: dict[str, Any], run_id
     }
     if champion:
         channels["champion"] = champion.model_data
-    return _request(settings, name, "evaluate", channels, _tags(dataset, run_id)) | {
+    return _request(settings, name, training["image_uri"], "evaluate", channels, _tags(dataset, run_id)) | {
         "HyperParameters": {"target_precision": str(settings.answer_precision)}
     }
 
 
 def _request(
-    settings: Settings, name: str, entry_point: str, channels: dict[str, str], tags: dict[str, str]
+    settings: Settings, name: str, image: str, entry_point: str, channels: dict[str, str], tags: dict[str, str]
 ) -> dict[str, Any]:
     return {
         "TrainingJobName": name,
         "AlgorithmSpecification": {
-            "TrainingImage": settings.training_image_uri,
+            "TrainingImage": image,
             "TrainingInputMode": "File",
             "ContainerArguments": [entry_point],
             "MetricDefinitions": [{"Name": metric, "Regex": f"{metric}=([0-9.]+)"} for metric in _METRICS[entry_point]],
