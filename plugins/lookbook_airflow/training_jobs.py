@@ -27,6 +27,8 @@ class TrainingJobWatch:
         log: where status and lines go, the task's log.
     """
 
+    log_group = LOG_GROUP
+
     def __init__(self, name: str, sagemaker: Any, logs: Any, log: Any) -> None:
         self._name, self._sagemaker, self._logs, self._log = name, sagemaker, logs, log
         self._before: dict[str, Any] | None = None
@@ -57,13 +59,14 @@ class TrainingJobWatch:
     def _streams(self) -> list[str]:
         """Return the job's log streams: one an instance."""
         prefix = f"{self._name}/"
-        found = self._logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=prefix)["logStreams"]
+        found = self._logs.describe_log_streams(logGroupName=self.log_group, logStreamNamePrefix=prefix)["logStreams"]
         return [stream["logStreamName"] for stream in found]
 
     def _lines(self, stream: str) -> Iterator[str]:
         while True:
             place = {"nextToken": self._place[stream]} if stream in self._place else {}
-            page = self._logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream, startFromHead=True, **place)
+            asked = {"logGroupName": self.log_group, "logStreamName": stream, "startFromHead": True, **place}
+            page = self._logs.get_log_events(**asked)
             yield from (event["message"] for event in page["events"])
             self._place[stream] = page["nextForwardToken"]
             # CloudWatch gives the same token again at the end of the stream.

@@ -1,4 +1,4 @@
-"""Triggers: the one that waits for a training job, shows its log and stops it when a person kills the task."""
+"""Triggers: they wait for a SageMaker job, show its log and stop it when a person kills the task."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from lookbook_airflow.training_jobs import TrainingJobWatch
+from lookbook_airflow.transform_jobs import TransformJobWatch
 
 
 class TrainingJobTrigger(BaseTrigger):
@@ -48,3 +49,15 @@ class TrainingJobTrigger(BaseTrigger):
 
     def _client(self, service: str) -> Any:
         return AwsBaseHook(client_type=service, **self.connection).get_conn()
+
+
+class TransformJobTrigger(TrainingJobTrigger):
+    """Wait for a batch transform job; what it logs meanwhile, and how far it is, is in the task's log."""
+
+    async def on_kill(self) -> None:
+        """Ask SageMaker to stop the job when the task is marked failed or cleared by hand."""
+        client = await sync_to_async(self._client)("sagemaker")
+        await sync_to_async(client.stop_transform_job)(TransformJobName=self.job_name)
+
+    def _watch(self) -> TransformJobWatch:
+        return TransformJobWatch(self.job_name, self._client("sagemaker"), self._client("logs"), self.log)

@@ -88,9 +88,14 @@ def reference(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def has_results(output_uri: str) -> bool:
-    """Tell whether a job left at least one result; one that failed for some pictures keeps those of the others."""
-    return any(stored.uri.endswith(".out") for stored in storage.list_objects(output_uri))
+def count_pictures(job: Mapping[str, Any]) -> int:
+    """Return how many pictures the job of a reference is about."""
+    return len(storage.read_json(job["manifest_uri"])) - 1
+
+
+def count_results(job: Mapping[str, Any]) -> int:
+    """Return how many results the job of a reference has left; one that failed for a picture keeps the others'."""
+    return sum(stored.uri.endswith(".out") for stored in storage.list_objects(job["output_uri"]))
 
 
 class _Found:
