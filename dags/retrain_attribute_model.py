@@ -7,7 +7,7 @@ if it passes the gate.
 
 | | |
 |---|---|
-| **Starts** | Mondays at 03:00 UTC; by hand. Skips, saying so, when too few labelled products came |
+| **Starts** | Mondays at 03:00 UTC; by hand. Skips, saying so, when too few labelled pairs came |
 | **Asks** | before a training over budget; before deploying, if `LOOKBOOK_REQUIRE_APPROVAL` is set |
 | **Emits** | `attribute_model` |
 | **Safe to clear?** | Yes, any task: a cleared job task attaches to its job, a cleared deployment to its endpoint |
@@ -42,17 +42,17 @@ JOB = {"pool": Pool.TRAINING, "execution_timeout": timedelta(hours=10)}
     tags=[Tag.MODEL, Tag.TIER_1],
     doc_md=__doc__,
     params={
-        "force": Param(False, type="boolean", title="Force", description="Retrain even if few new products came"),
+        "force": Param(False, type="boolean", title="Force", description="Retrain even if few new pairs came"),
         "promote_anyway": promote_anyway(),
     },
 )
 def retrain_attribute_model():
     @traced_short_circuit()
-    def enough_new_products(params: dict, ti: Any = None) -> bool:
-        """Go on only if enough labelled products came since the model in service was trained."""
+    def enough_new_pairs(params: dict, ti: Any = None) -> bool:
+        """Go on only if enough question/answer pairs came since the model in service was trained."""
         from lookbook.training import planning
 
-        decision = planning.enough_new_products(force=params["force"])
+        decision = planning.enough_new_pairs(force=params["force"])
         ti.xcom_push("decision", decision.reference())
         return decision.passed
 
@@ -140,7 +140,7 @@ def retrain_attribute_model():
     )
     verified = deployed(register.output, after=approve_model)
 
-    enough_new_products() >> dataset
+    enough_new_pairs() >> dataset
     approve_cost >> train
     linked(gate(evaluate.output, dataset), EvaluationLink("evaluate")) >> package
     promote(verified, register.output) >> collect_lineage()

@@ -108,7 +108,7 @@ def accuracies(report: Any) -> list[Accuracy]:
 def _training(api: AirflowApi, run: DagRun) -> Training:
     from lookbook.training import evaluation
 
-    decision = api.xcom(run, "enough_new_products", "decision")
+    decision = api.xcom(run, "enough_new_pairs", "decision")
     evaluated = api.xcom(run, "evaluate")
     if evaluated is None:
         return Training(decision["reason"])

@@ -100,8 +100,8 @@ class Settings(BaseSettings):
         0.2, ge=0, le=1, description="Share of training pairs that ask in other words than those of service"
     )
     min_answer_products: int = Field(3, ge=1, description="An answer that fewer products have is not trained")
-    min_new_products: int = Field(
-        50, ge=1, description="Retraining is skipped when fewer labelled products came since the model in service"
+    min_new_pairs: int = Field(
+        200, ge=1, description="Retraining is skipped when fewer labelled pairs came since the model in service"
     )
     benchmark_share: float = Field(0.15, gt=0, lt=0.5, description="Share of pictures in the frozen benchmark")
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="Share of pictures that training watches itself on")

@@ -41,7 +41,7 @@ SUMMARY = Summary(
     published=190,
     quarantined=10,
     quarantine_reasons={"too_few_fields": 1, "picture_missing": 9},
-    training=Training("190 new labelled products", accuracies(report()), True, ["exact match 0.875 against 0.375"]),
+    training=Training("190 new labelled pairs", accuracies(report()), True, ["exact match 0.875 against 0.375"]),
     descriptions=Descriptions(
         190, {"published": 188, "withheld": 2}, {"contradicted": 2}, 42_000, 9_000, 0.0719, "m", "v1"
     ),
@@ -95,9 +95,9 @@ def test_without_a_model_the_reader_is_told_what_descriptions_are_written_from()
 
 
 def test_a_training_that_was_not_done_says_why_and_shows_no_figures() -> None:
-    text = shown(dataclasses.replace(SUMMARY, training=Training("3 new labelled products, 50 needed")))
+    text = shown(dataclasses.replace(SUMMARY, training=Training("3 new labelled pairs, 50 needed")))
 
-    assert "3 new labelled products, 50 needed" in text
+    assert "3 new labelled pairs, 50 needed" in text
     assert "majority" not in text
 
 

@@ -11,40 +11,36 @@ from lookbook.lineage import records
 from lookbook.settings import get_settings
 from lookbook.training import registry
 from lookbook.vqa import datasets
-from lookbook.vqa.pairs import labelled_products
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to train, why in words, and how many labelled products the model in service has not seen."""
+    """Whether to train, why in words, and how many question/answer pairs the model in service has not seen."""
 
     passed: bool
     reason: str
-    new_products: int
+    new_pairs: int
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
         return asdict(self)
 
 
-def enough_new_products(force: bool = False) -> Decision:
-    """Decide whether enough labelled products came since the data set of the model in service.
+def enough_new_pairs(force: bool = False) -> Decision:
+    """Decide whether enough labelled pairs came since the data set of the model in service.
 
     Args:
         force: train whatever came; the reason says so.
     """
-    settings = get_settings()
-    products = labelled_products(settings.article_types, tables.current_snapshot("catalog.products"))
     champion = registry.champion()
-    seen = datasets.product_ids(champion.dataset_id) if champion else set()
-    new = len({product.product_id for product in products} - seen)
-    needed = settings.min_new_products if champion else 1
+    new = datasets.new_pairs(tables.current_snapshot("catalog.products"), champion.dataset_id if champion else None)
+    needed = get_settings().min_new_pairs if champion else 1
     since = f"since model {champion.version}" if champion else "and no model is in service"
-    decision = _decide(f"{new} new labelled products {since}, {needed} needed", new, needed, force)
+    decision = _decide(f"{new} new labelled pairs {since}, {needed} needed", new, needed, force)
     records.details(training=decision.reason)
-    records.counts(new_products=new)
+    records.counts(new_pairs=new)
     log.info("%s: %s", "Training" if decision.passed else "Not training", decision.reason)
     return decision
 

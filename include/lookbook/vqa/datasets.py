@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _ID_LENGTH = 16
 _PICTURES_AHEAD = 64  # read at once and held in memory until they are in the tar
 _SHARD_BYTES = 256 * 2**20  # a tar is closed with the picture that makes it as large
+_WHAT_IS_ASKED = ["product_id", "attribute", "answer", "picture_sha256"]
 _PAIR_FILE_COLUMNS = ["product_id", "picture", "attribute", "question", "answer"]
 
 
@@ -66,7 +67,7 @@ def build_dataset() -> DatasetRef:
         PermanentError: a picture is no longer what was published.
     """
     settings, snapshot = get_settings(), tables.current_snapshot("catalog.products")
-    pairs = make_pairs(labelled_products(settings.article_types, snapshot), settings, _benchmarked())
+    pairs = pairs_of(snapshot)
     check_sides(pc.unique(pairs.rows["side"]).to_pylist())
     dataset_id = _content_id(pairs.rows, settings.split_salt)
     stored = storage.find(f"{dataset_uri(dataset_id)}dataset.json")
@@ -81,10 +82,28 @@ def dataset_uri(dataset_id: str) -> str:
     return f"s3://{get_settings().bucket}/training/datasets/{dataset_id}/"
 
 
-def product_ids(dataset_id: str) -> set[str]:
-    """Return the products that a data set has pairs of."""
-    rows = tables.read("training.vqa_pairs", tables.equals("dataset_id", dataset_id), ["product_id"])
-    return set(rows["product_id"].to_pylist())
+def pairs_of(snapshot: str) -> Pairs:
+    """Return the pairs that a data set of this version of ``catalog.products`` has."""
+    settings = get_settings()
+    return make_pairs(labelled_products(settings.article_types, snapshot), settings, _benchmarked())
+
+
+def new_pairs(snapshot: str, dataset_id: str | None) -> int:
+    """Return how many pairs of a version of the catalogue a data set has not.
+
+    Those are the pairs of products that came since, or whose picture or answer changed. Pairs that no data set would
+    have, such as those with a rare answer, are not new.
+
+    Args:
+        snapshot: the version of ``catalog.products``.
+        dataset_id: the data set; ``None`` for none, to which everything is new.
+    """
+    rows = pairs_of(snapshot).rows.select(_WHAT_IS_ASKED)
+    if dataset_id is None:
+        return rows.num_rows
+    known = tables.read("training.vqa_pairs", tables.equals("dataset_id", dataset_id), _WHAT_IS_ASKED)
+    known = known.cast(rows.schema)  # PyIceberg reads long strings
+    return rows.join(known, _WHAT_IS_ASKED, join_type="left anti").num_rows
 
 
 def _benchmarked() -> Seen:

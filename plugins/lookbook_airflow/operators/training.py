@@ -160,6 +160,7 @@ def _reference(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "job_name": job["TrainingJobName"],
         "job_arn": job["TrainingJobArn"],
+        "image_uri": job["AlgorithmSpecification"]["TrainingImage"],
         "model_data": job["ModelArtifacts"]["S3ModelArtifacts"],
         "metrics": {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])},
         "billable_seconds": int(job.get("BillableTimeInSeconds", 0)),
