@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.sdk import TaskGroup, TriggerRule, task
 
+from lookbook_airflow.endpoint_life import endpoint_held
 from lookbook_airflow.lineage import traced_task
 from lookbook_airflow.operators.restoring import RestoreEndpointOperator
 from lookbook_airflow.operators.sagemaker import (
@@ -43,7 +44,9 @@ def deployed(package_arn: Any, after: Any, *, at_once: bool = False) -> Any:
         back = RestoreEndpointOperator(
             task_id="put_back", config=serving["way_back"], trigger_rule=TriggerRule.ONE_FAILED, **_UPDATE
         )
-        [endpoint, verified] >> back >> reject_package(package_arn)
+        rejected = reject_package(package_arn)
+        [endpoint, verified] >> back >> rejected
+        endpoint_held(after, endpoint, verified, rejected)
         return verified
 
 

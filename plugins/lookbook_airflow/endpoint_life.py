@@ -18,21 +18,37 @@ if TYPE_CHECKING:
 _UP = {"execution_timeout": timedelta(hours=1)}
 
 
-def with_endpoint(*work: Any) -> None:
+def with_endpoint(after: Any, *work: Any) -> None:
     """Have the endpoint there, with the champion, before ``work`` begins, and gone after it has ended, well or not.
 
     Args:
+        after: the task that must have gone well before.
         work: tasks, or their results, one after the other or side by side.
     """
-    opened, closed = open_endpoint().as_setup(), close_endpoint()
-    opened >> list(work) >> closed.as_teardown(setups=opened, on_failure_fail_dagrun=True)
+    opened = open_endpoint().as_setup()
+    after >> opened >> list(work) >> _closed(opened)
 
 
-def endpoint_held(before: Any, *after: Any) -> None:
-    """Hold the endpoint from ``before`` until all of ``after`` have ended: nobody deletes it under a deployment."""
-    held, closed = hold_endpoint().as_setup(), close_endpoint()
-    held >> before
-    list(after) >> closed.as_teardown(setups=held, on_failure_fail_dagrun=True)
+def endpoint_held(after: Any, first: Any, *last: Any) -> None:
+    """Hold the endpoint from before ``first`` begins until all of ``last`` have ended: nobody deletes it under it.
+
+    Args:
+        after: the task that must have gone well before.
+        first: the task that creates or updates the endpoint.
+        last: those that need it last, whichever of them come to run.
+    """
+    held = hold_endpoint().as_setup()
+    after >> held >> first
+    list(last) >> _closed(held)
+
+
+def _closed(setup: Any) -> Any:
+    """Return the task that lets go of the endpoint; it runs after a failure too, and hides none.
+
+    Were the run to fail with it, it would count as the run's last task, and a failure before it would not. One that
+    fails is told like any other, and housekeeping deletes what it left.
+    """
+    return close_endpoint().as_teardown(setups=setup)
 
 
 @task(**_UP)
