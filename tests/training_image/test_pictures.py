@@ -30,6 +30,20 @@ def test_a_large_jpeg_is_decoded_no_larger_than_needed() -> None:
     assert width > height
 
 
+def test_any_other_large_picture_is_averaged_down_in_its_proportions() -> None:
+    picture = Image.new("RGB", (3000, 2000), (255, 255, 255))
+    picture.paste((0, 0, 0), (0, 0, 1500, 2000))
+    small = decode(encoded(picture, "PNG"), at_least=64)
+    assert min(small.size) >= 256
+    assert small.size == (429, 286)
+    assert (small.getpixel((100, 100)), small.getpixel((400, 100))) == ((0, 0, 0), (255, 255, 255))
+
+
+def test_a_picture_that_is_not_far_larger_than_needed_stays_as_it_is() -> None:
+    picture = Image.effect_noise((300, 400), 60).convert("RGB")
+    assert decode(encoded(picture, "PNG"), at_least=64).tobytes() == picture.tobytes()
+
+
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"x" * 40])
 def test_bytes_that_are_no_picture_are_refused(data: bytes) -> None:
     with pytest.raises(BadPictureError, match="not a readable picture") as caught:

@@ -1,8 +1,7 @@
 """Jobs that come one at a time, done in batches on one thread: what gathers while a batch is done is the next batch.
 
 Nothing waits for a batch to fill: a job that finds the thread idle is done at once, alone. Under load batches grow by
-themselves, because more gathers the longer a batch takes (Crankshaw et al. 2017, Clipper, call the rest of it, a delay
-on purpose, worthwhile only where a batch costs hardly more than one job).
+themselves, because more gathers the longer a batch takes (docs/decisions/0018-micro-batching.md).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP")
 """Those that drops may hold. Pillow would read dozens more, and for one of them start another program."""
 
+_MARGIN = 4
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise on bytes that aren't what they claim to be."""
 
@@ -28,7 +29,8 @@ def decode(data: bytes | bytearray, *, at_least: int | None = None) -> Image.Ima
 
     Args:
         data: a file in one of FORMATS, in any of their modes: a CMYK JPEG is converted.
-        at_least: the side, in pixels, that will be needed; a large JPEG is then decoded at a fraction of its size.
+        at_least: the side, in pixels, that will be needed; a large JPEG is then decoded at a fraction of its size,
+            and whatever is still far larger is averaged down.
 
     Raises:
         BadPictureError: ``data`` isn't a readable picture or has more than MAX_PIXELS.
@@ -38,7 +40,16 @@ def decode(data: bytes | bytearray, *, at_least: int | None = None) -> Image.Ima
         _check_size(picture)
         if at_least is not None:
             picture.draft("RGB", (at_least, at_least))
-        return picture.convert("RGB")
+        return _averaged(picture.convert("RGB"), at_least)
+
+
+def _averaged(picture: Image.Image, at_least: int | None) -> Image.Image:
+    """Return ``picture`` with whole blocks of pixels made one, as far as its sides stay well above ``at_least``.
+
+    Resizing tens of megapixels takes seconds. What is left is enough for the resizing that a model brings.
+    """
+    factor = min(picture.size) // (_MARGIN * at_least) if at_least else 1
+    return picture.reduce(factor) if factor > 1 else picture
 
 
 def check_header(file: IO[bytes]) -> None:
