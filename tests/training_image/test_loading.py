@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from lookbook_image import loading
 from lookbook_image.errors import JobError
@@ -32,6 +34,14 @@ def test_a_pickle_is_refused_wherever_it_lies_and_never_read(model: Path, name: 
 def test_a_model_that_cannot_answer_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Blip2Family, "generate", lambda *_: 1 / 0)
     with pytest.raises(JobError, match=r"can't answer \(ZeroDivisionError"):
+        loading.load(model)
+
+
+def test_a_model_whose_weights_are_damaged_is_refused(model: Path) -> None:
+    path = model / "merged" / "model.safetensors"
+    weights = load_file(path)
+    save_file({name: torch.full_like(weight, torch.nan) for name, weight in weights.items()}, path, {"format": "pt"})
+    with pytest.raises(JobError, match=r"can't answer .*the probability of an answer is nan"):
         loading.load(model)
 
 

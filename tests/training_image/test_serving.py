@@ -4,6 +4,7 @@ import asyncio
 import base64
 import threading
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from garments import QUESTIONS, draw
 from starlette.testclient import TestClient
 
-from lookbook_image import intake
+from lookbook_image import intake, serving
 from lookbook_image.abstaining import Thresholds
+from lookbook_image.container import Container
+from lookbook_image.errors import JobError
 from lookbook_image.families.base import Generated
 from lookbook_image.families.blip2 import Blip2Family
 from lookbook_image.intake import Limits
@@ -356,6 +359,21 @@ def test_metrics_are_what_prometheus_reads(client: TestClient) -> None:
         assert line in response.text
 
 
-def test_only_the_three_paths_exist(client: TestClient) -> None:
+def test_batch_transform_learns_how_to_ask(client: TestClient) -> None:
+    parameters = client.get("/execution-parameters").json()
+    assert parameters["BatchStrategy"] == "SINGLE_RECORD"
+    assert parameters["MaxConcurrentTransforms"] * parameters["MaxPayloadInMB"] <= 100
+
+
+@pytest.mark.parametrize("name", ["LOOKBOOK_THRESHOLDS", "LOOKBOOK_MAX_SECONDS"])
+def test_a_wrong_setting_is_told_before_a_model_is_looked_for(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(name, "no")
+    with pytest.raises(JobError, match=name):
+        serving.run(Container(tmp_path))
+
+
+def test_only_the_paths_of_the_contract_exist(client: TestClient) -> None:
     assert client.get("/invocations").status_code == 405
     assert client.get("/").status_code == 404

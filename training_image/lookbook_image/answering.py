@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ def answer(family: Family, batch: Sequence[Asked]) -> list[list[Answer]]:
     """Answer all questions about all pictures of ``batch``, in their order.
 
     Every picture is encoded once, all in one pass, and all answers are generated together.
+
+    Raises:
+        ValueError: a probability isn't a finite number.
     """
     questions = [question for asked in batch for question in asked.questions]
     features = family.features(torch.cat([asked.pixels for asked in batch]))
@@ -50,5 +54,7 @@ def answer(family: Family, batch: Sequence[Asked]) -> list[list[Answer]]:
 
 
 def _read(question: str, generated: Generated) -> Answer:
+    if not math.isfinite(generated.probability):
+        raise ValueError(f"the probability of an answer is {generated.probability}; the weights are damaged")
     attribute, value = answers.parse(generated.text) or (None, None)
     return Answer(question, attribute, value, generated.probability, generated.text)

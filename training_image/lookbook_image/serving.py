@@ -1,4 +1,4 @@
-"""Entry point ``serve``: ``GET /ping``, ``POST /invocations`` as SageMaker hosting asks, and ``GET /metrics``.
+"""Entry point ``serve``: what SageMaker hosting and batch transform ask of a container, and ``GET /metrics``.
 
 The model of ``model/merged`` is loaded, and has answered, before the port is opened. Requests go through three stages:
 the event loop reads bodies and refuses what is too much (``intake``), a few threads check and decode (``requests``),
@@ -41,6 +41,9 @@ DECODERS = 2
 BROKEN_AFTER = 3
 """Requests that the model failed at in a row, after which pings fail: hosting then replaces the container."""
 
+TRANSFORM = {"MaxConcurrentTransforms": 16, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 6}
+"""How a batch transform that doesn't say so itself should ask: enough at a time for batches. The product of the two
+numbers may be 100 at most."""
 GONE = 499
 """nginx's status for a caller that hung up before it had sent everything; only ``/metrics`` ever shows it."""
 
@@ -106,6 +109,7 @@ class Service:
         routes = [
             Route("/ping", self._ping),
             Route("/metrics", self._metrics),
+            Route("/execution-parameters", self._execution_parameters),
             Route("/invocations", self._invocations, methods=["POST"]),
         ]
         return Starlette(routes=routes, exception_handlers={500: _fail}, lifespan=self._lifespan)
@@ -121,6 +125,9 @@ class Service:
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self._monitor.text(), media_type=monitoring.CONTENT_TYPE)
+
+    async def _execution_parameters(self, request: Request) -> Response:
+        return JSONResponse(TRANSFORM)
 
     async def _invocations(self, request: Request) -> Response:
         with self._monitor.request() as outcome:
