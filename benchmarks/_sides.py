@@ -33,7 +33,7 @@ def write_sides(drop: Path, out: Path, shares: Mapping[str, float], *, limit: in
         for row, picture, labels in islice(_labelled(drop, csv.DictReader(file)), limit):
             sides[_side(picture, shares)].append((row["id"], picture, labels))
     for name, products in sides.items():
-        _write(out / name, products)
+        write_side(out / name, products)
     return {name: len(products) for name, products in sides.items()}
 
 
@@ -60,7 +60,9 @@ def _side(picture: bytes, shares: Mapping[str, float]) -> str:
     return name
 
 
-def _write(directory: Path, products: list[tuple[str, bytes, dict[str, str]]]) -> None:
+def write_side(directory: Path, products: Iterable[tuple[str, bytes, dict[str, str]]]) -> None:
+    """Write one side: of each product its id, its picture's file and its labels (attribute → value)."""
+    products = list(products)
     directory.mkdir(parents=True)
     pictures = {f"{hashlib.sha256(picture).hexdigest()}.jpg": picture for _, picture, _ in products}
     rows = [

@@ -8,17 +8,12 @@ one from kept features, which pays its share of encoding: once a picture, for al
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
 import tempfile
 from datetime import date
 from pathlib import Path
 
-from benchmarks import Figure
+from benchmarks import Figure, _training
 from benchmarks._sides import write_sides
-from laptop.places import REPOSITORY
 from lookbook.drops.sample.layout import write_drop
 
 GOAL, STEP_GOAL, MEMORY_GOAL = 10.0, 2.3, 1.5
@@ -26,7 +21,6 @@ PRODUCTS = 160
 EPOCHS = 4
 SHARES = {"train": 0.6, "validation": 0.1, "benchmark": 0.3}
 _HERE = Path(__file__).parent
-_BASE = REPOSITORY / "training_image" / "base" / "tiny-blip2"
 _EPOCHS_OF_A_TRAINING = 10  # the reference's number
 
 
@@ -37,8 +31,8 @@ def run(data: Path | None) -> Figure:
         products = write_sides(data or _drawn(scratch / "drop"), scratch / "sides", SHARES, limit=PRODUCTS)
         ours = _ours(scratch)
         sides = (scratch / "sides" / "train", scratch / "sides" / "benchmark")
-        theirs = _python(_HERE / "_reference_loop.py", "train", _BASE, *sides, EPOCHS)
-        step = _python(_HERE / "_midsize_step.py", _BASE)
+        theirs = _training.script(_HERE / "_reference_loop.py", "train", _training.BASE, *sides, EPOCHS)
+        step = _training.script(_HERE / "_midsize_step.py", _training.BASE)
     value = round(ours["pairs_per_second"] / theirs["pairs_per_second"], 1)
     steps_per_encoding = _EPOCHS_OF_A_TRAINING * ours["pairs_per_picture"]
     step_ratio = round(step["whole_s"] / (step["kept_s"] + step["encoding_s"] / steps_per_encoding), 2)
@@ -70,15 +64,10 @@ def _drawn(directory: Path) -> Path:
 
 def _ours(scratch: Path) -> dict[str, float]:
     """Run the training job's entry point, and ask the model that it leaves the held-out questions."""
-    job = scratch / "job"
-    (job / "input" / "config").mkdir(parents=True)
     hyperparameters = {"epochs": str(EPOCHS), "batch_size": "16", "patience": "0"}
-    (job / "input" / "config" / "hyperparameters.json").write_text(json.dumps(hyperparameters))
-    for name, source in {"base": _BASE, **{side: scratch / "sides" / side for side in ("train", "validation")}}.items():
-        shutil.copytree(source, job / "input" / "data" / name)
-    _run("-m", "lookbook_image", "train", SAGEMAKER_BASE_DIR=str(job))
-    report = json.loads((job / "model" / "report.json").read_text())
-    scored = _python(_HERE / "_reference_loop.py", "score", job / "model" / "merged", scratch / "sides" / "benchmark")
+    report = _training.train(scratch / "job", _training.BASE, scratch / "sides", hyperparameters)
+    merged = scratch / "job" / "model" / "merged"
+    scored = _training.script(_HERE / "_reference_loop.py", "score", merged, scratch / "sides" / "benchmark")
     counts = report["sides"]["train"]
     return {
         "pairs_per_second": counts["pairs"] * EPOCHS / report["seconds"],
@@ -86,23 +75,3 @@ def _ours(scratch: Path) -> dict[str, float]:
         "peak_memory_bytes": report["peak_memory_bytes"]["process"],
         **scored,
     }
-
-
-def _python(script: Path, *arguments: object) -> dict[str, float]:
-    """Run a script in the training image's environment and return what its last line says."""
-    result: dict[str, float] = json.loads(_run(str(script), *map(str, arguments)).splitlines()[-1])
-    return result
-
-
-def _run(*arguments: str, **environment: str) -> str:
-    path = {"PYTHONPATH": str(REPOSITORY / "training_image"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [str(REPOSITORY / ".venv-training" / "bin" / "python"), *arguments],
-        env={**os.environ, **path, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    return done.stdout

@@ -100,10 +100,10 @@ def new_pairs(snapshot: str, dataset_id: str | None) -> int:
     """
     rows = pairs_of(snapshot).rows.select(_WHAT_IS_ASKED)
     if dataset_id is None:
-        return rows.num_rows
+        return len(rows)
     known = tables.read("training.vqa_pairs", tables.equals("dataset_id", dataset_id), _WHAT_IS_ASKED)
     known = known.cast(rows.schema)  # PyIceberg reads long strings
-    return rows.join(known, _WHAT_IS_ASKED, join_type="left anti").num_rows
+    return len(rows.join(known, _WHAT_IS_ASKED, join_type="left anti"))
 
 
 def _benchmarked() -> Seen:
