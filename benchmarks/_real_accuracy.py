@@ -1,9 +1,9 @@
 """Scores models on the sides that they never saw; ``train_accuracy_real`` runs it in the training image's environment.
 
 ``python _real_accuracy.py <fold> [<fold> …]``: each is a directory with ``job/model/merged`` and ``sides/benchmark``.
-The answers of all folds are put together before anything is counted. The last line is JSON: by attribute, and pooled over
-those that the reference trains, the exact match of the model, of the majority answer and of the model with the pictures
-shuffled, and the same as balanced accuracy.
+The answers of all folds are put together before anything is counted. The last line is JSON: by attribute, and pooled
+over those that the reference trains, the exact match of the model, of the majority answer and of the model with the
+pictures shuffled, and the same as balanced accuracy.
 """
 
 from __future__ import annotations
