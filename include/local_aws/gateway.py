@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
@@ -15,6 +16,8 @@ from local_aws.errors import unknown_operation
 from local_aws.images import Image
 from local_aws.objects import Objects, client
 from local_aws.sagemaker.api import TARGET, SageMaker
+from local_aws.sagemaker.asynchronous import AsyncInvocations
+from local_aws.sagemaker.calling import Caller
 from local_aws.sagemaker.runtime import Runtime
 from local_aws.settings import Settings
 from local_aws.small_services import SERVICES, Receive, Scope, Send, SmallServices
@@ -35,8 +38,10 @@ class Gateway:
         objects, logs = Objects(client("s3", settings.url)), client("logs", settings.url)
         cloudwatch = client("cloudwatch", settings.url)
         self.sagemaker = SageMaker(self._store, objects, logs, cloudwatch, images, settings)
-        hosting, capture = self.sagemaker.hosting, self.sagemaker.capture
-        self._runtime = Runtime(hosting, capture, self._small.cloudwatch, settings)
+        hosting, metrics = self.sagemaker.hosting, self._small.cloudwatch
+        self._caller = Caller(self.sagemaker.capture, metrics, settings.invocation_timeout)
+        self._asynchronous = AsyncInvocations(self._store, objects, hosting, self._caller, metrics)
+        self._runtime = Runtime(hosting, self._caller, self._asynchronous)
         self._bedrock = Bedrock(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,9 +71,12 @@ class Gateway:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._small.start()
+        answering = asyncio.create_task(self._asynchronous.run())
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._runtime.close()
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        await self._caller.close()
         await self._small.close()
         self._store.close()
         await send({"type": "lifespan.shutdown.complete"})

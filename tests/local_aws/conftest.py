@@ -54,7 +54,7 @@ class LocalAws:
         arguments = ["--state", str(self.state), "--images", str(self.images)]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1] / "include"), **self.settings}
         self.process = subprocess.Popen([*command, *arguments], env=env, stdout=subprocess.PIPE, text=True)
-        wait_for(self._answers, seconds=20)
+        wait_for(self._answers, seconds=60)
         return self
 
     def kill(self) -> None:
@@ -242,7 +242,7 @@ def tar(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 15) -> Any:
+def wait_for(look: Callable[[], Any], seconds: float = 30) -> Any:
     """Look until there is something to see, and return it."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):

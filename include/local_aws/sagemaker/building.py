@@ -55,6 +55,7 @@ class Builder:
         fleet = Fleet(
             identity, endpoint, config["EndpointConfigName"], directory, capture=config.get("DataCaptureConfig")
         )
+        fleet.asynchronous = config.get("AsyncInferenceConfig")
         fleet.replicas = [
             self.instance(fleet, variant, number, shadow=shadow)
             for variant, shadow in variants(config)

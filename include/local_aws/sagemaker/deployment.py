@@ -27,7 +27,7 @@ from local_aws.state import Document, Store
 NO_START = (OSError, ObjectsError, AwsError)
 
 # What an endpoint's description has only with some configs.
-_ABSENT = {"ShadowProductionVariants": None, "DataCaptureConfig": None}
+_ABSENT = {"ShadowProductionVariants": None, "DataCaptureConfig": None, "AsyncInferenceConfig": None}
 
 logger = logging.getLogger(__name__)
 

@@ -72,9 +72,12 @@ class Endpoints:
         """Begin to give an endpoint's variants other weights and instance counts."""
         with self._store.transaction():
             endpoint = self._updatable(request)
+            # Requests to an asynchronous endpoint can wait while it has no instance.
+            least = 0 if "AsyncInferenceConfig" in endpoint else 1
             asked = {wanted["VariantName"]: wanted for wanted in request["DesiredWeightsAndCapacities"]}
             variants = [
-                _scaled(variant, asked.pop(variant["VariantName"], {})) for variant in endpoint["ProductionVariants"]
+                _scaled(variant, asked.pop(variant["VariantName"], {}), least)
+                for variant in endpoint["ProductionVariants"]
             ]
             if asked:
                 raise validation(f"The endpoint has no variant {', '.join(asked)}.")
@@ -130,7 +133,11 @@ class Endpoints:
         capture = config.get("DataCaptureConfig")
         if capture:
             described["DataCaptureConfig"] = _capture_summary(capture)
-        return {"EndpointConfigName": config_name, "DataCaptureConfig": capture, "_described": described, **variants}
+        asynchronous = config.get("AsyncInferenceConfig")
+        if asynchronous:
+            described["AsyncInferenceConfig"] = asynchronous
+        own = {"DataCaptureConfig": capture, "AsyncInferenceConfig": asynchronous, "_described": described}
+        return {"EndpointConfigName": config_name, **own, **variants}
 
     def _with_model(self, variant: Document) -> Document:
         return {**variant, "_model": names.find(self._store, names.MODEL, variant["ModelName"])}
@@ -149,14 +156,14 @@ class Endpoints:
         }
 
 
-def _scaled(variant: Document, wanted: Document) -> Document:
+def _scaled(variant: Document, wanted: Document, least: int) -> Document:
     """Return a variant's description with the weight and the instance count that are wanted."""
     if "ServerlessUpdateConfig" in wanted:
         raise unsupported("ServerlessUpdateConfig")
-    count = wanted.get("DesiredInstanceCount", variant["DesiredInstanceCount"])
-    if not count:
-        raise validation(f"DesiredInstanceCount of variant {variant['VariantName']} must be at least 1.")
-    weight = wanted.get("DesiredWeight", variant["DesiredWeight"])
+    count: int = {**variant, **wanted}["DesiredInstanceCount"]
+    if count < least:
+        raise validation(f"DesiredInstanceCount of variant {variant['VariantName']} must be at least {least}.")
+    weight: float = {**variant, **wanted}["DesiredWeight"]
     counts = {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
     return {**variant, **counts, "CurrentWeight": weight, "DesiredWeight": weight}
 

@@ -21,7 +21,7 @@ _turns = count(1)
 
 @dataclass
 class Fleet:
-    """The replicas of one deployment; ``capture`` is its config's ``DataCaptureConfig``."""
+    """The replicas of one deployment, and of its config ``DataCaptureConfig`` and ``AsyncInferenceConfig``."""
 
     id: str
     endpoint: str
@@ -29,6 +29,7 @@ class Fleet:
     directory: Path
     replicas: list[Replica] = field(default_factory=list)
     capture: Document | None = None
+    asynchronous: Document | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> Fleet:
@@ -45,6 +46,7 @@ class Fleet:
             "directory": str(self.directory),
             "replicas": [replica.document() for replica in self.replicas],
             "capture": self.capture,
+            "asynchronous": self.asynchronous,
         }
 
     @property
@@ -60,7 +62,7 @@ class Fleet:
             without: a replica that just didn't answer; None is returned when the variant has no other.
         """
         production = [replica for replica in self.replicas if not replica.shadow]
-        name = variant or _by_weight(production)
+        name = variant or (_by_weight(production) if production else None)
         candidates = [replica for replica in production if replica.name == name and replica is not without]
         return _least_busy(candidates)
 

@@ -15,7 +15,6 @@ from local_aws.state import Document, Store
 
 _MODELS = Listing("Models", "ModelName", descending=True)
 _CONFIGS = Listing("EndpointConfigs", "EndpointConfigName", descending=True)
-_UNSUPPORTED = ("AsyncInferenceConfig", "ExplainerConfig")
 
 
 class Models:
@@ -87,9 +86,9 @@ class EndpointConfigs:
 
     def create(self, request: Document) -> Document:
         """Write a config down, once its models are known to be there."""
-        for member in _UNSUPPORTED:
-            if request.get(member):
-                raise unsupported(f"{member} of an endpoint config")
+        if "ExplainerConfig" in request:
+            raise unsupported("ExplainerConfig of an endpoint config")
+        _check_asynchronous(request)
         shadows = request.get("ShadowProductionVariants", [])
         if shadows and (len(shadows), len(request["ProductionVariants"])) != (1, 1):
             raise validation("An endpoint config with a shadow variant has one production and one shadow variant.")
@@ -132,3 +131,13 @@ class EndpointConfigs:
             self._store.put(names.ENDPOINT_CONFIG, name, document)
             self._tags.set(arn, request.get("Tags", []))
         return {"EndpointConfigArn": arn}
+
+
+def _check_asynchronous(request: Document) -> None:
+    output = request.get("AsyncInferenceConfig", {}).get("OutputConfig")
+    if output is None:
+        return
+    if "S3OutputPath" not in output:
+        raise validation("AsyncInferenceConfig.OutputConfig needs an S3OutputPath.")
+    if output.get("NotificationConfig"):
+        raise unsupported("AsyncInferenceConfig.OutputConfig.NotificationConfig")

@@ -13,6 +13,8 @@ ENDPOINT = "endpoint"
 PACKAGE_GROUP = "model-package-group"
 PACKAGE = "model-package"
 TRANSFORM_JOB = "transform-job"
+# Not a resource: it has no name of its own and no ARN.
+ASYNC_INVOCATION = "async-invocation"
 KINDS = (TRANSFORM_JOB, TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, PACKAGE_GROUP, PACKAGE)
 
 _TITLES = {

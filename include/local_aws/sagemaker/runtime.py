@@ -1,25 +1,23 @@
-"""InvokeEndpoint: a request carried to a container that serves, and its answer carried back."""
+"""InvokeEndpoint and InvokeEndpointAsync: requests carried to a container that serves, and its answers carried back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
-from dataclasses import dataclass
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from local_aws.cloudwatch import CloudWatch
 from local_aws.errors import AwsError, unknown_operation
-from local_aws.sagemaker.capture import Capture, Event, Payload, is_sampled
+from local_aws.sagemaker.asynchronous import AsyncInvocations
+from local_aws.sagemaker.calling import Call, Caller, told
+from local_aws.sagemaker.capture import Event, Payload, is_sampled
 from local_aws.sagemaker.fleet import LOG_GROUP, Fleet
 from local_aws.sagemaker.hosting import Hosting
-from local_aws.sagemaker.measuring import measure
 from local_aws.sagemaker.replica import Replica
-from local_aws.settings import ACCOUNT, REGION, Settings
+from local_aws.settings import ACCOUNT, REGION
 
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _INFERENCE_ID = "x-amzn-sagemaker-inference-id"
@@ -29,32 +27,12 @@ _LARGEST_BODY = 6 * 1024 * 1024
 _MOST_COPIES = 100
 
 
-@dataclass(frozen=True)
-class Call:
-    """A request on its way: what the container gets, the variant it names, and whether it is captured."""
-
-    event: Event
-    variant: str | None
-    headers: dict[str, str]
-    captured: bool
-
-
 class Runtime:
     """The data plane: what SageMaker Runtime answers."""
 
-    def __init__(self, hosting: Hosting, capture: Capture, cloudwatch: CloudWatch, settings: Settings) -> None:
-        self._hosting, self._capture, self._cloudwatch = hosting, capture, cloudwatch
+    def __init__(self, hosting: Hosting, caller: Caller, asynchronous: AsyncInvocations) -> None:
+        self._hosting, self._caller, self._asynchronous = hosting, caller, asynchronous
         self._copies: set[asyncio.Task[None]] = set()
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(settings.invocation_timeout, connect=5.0),
-            # Idle connections are given up well before a container's server closes them (uvicorn: after 5 s).
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0),
-            trust_env=False,
-        )
-
-    async def close(self) -> None:
-        """Close the connections to the containers."""
-        await self._client.aclose()
 
     async def handle(self, request: Request) -> Response:
         """Answer a request of SageMaker Runtime."""
@@ -70,23 +48,37 @@ class Runtime:
 
     async def _invoke(self, request: Request) -> Response:
         _, kind, endpoint, *rest = [*request.url.path.split("/"), "", ""][:5]
-        if request.method != "POST" or kind != "endpoints" or rest[0] != "invocations":
+        answer = {"invocations": self._answer_now, "async-invocations": self._answer_later}.get(rest[0])
+        if request.method != "POST" or kind != "endpoints" or answer is None:
             raise unknown_operation(f"SageMaker Runtime {request.method} {request.url.path}")
-        body, variant = await _body(request), request.headers.get("x-amzn-sagemaker-target-variant")
+        body = await _body(request)
         route = self._hosting.route(endpoint)
         if route is None:
             raise AwsError("ValidationError", f"Endpoint {endpoint} of account {ACCOUNT} not found.")
         fleet = route.choose()
+        if (rest[0] == "invocations") == bool(fleet.asynchronous):
+            raise AwsError("ValidationError", f"Endpoint {endpoint} of account {ACCOUNT} does not take {rest[0]}.")
+        return await answer(request, body, fleet)
+
+    async def _answer_later(self, request: Request, body: bytes, fleet: Fleet) -> Response:
+        accepted = self._asynchronous.accept(fleet, request.headers)
+        headers = {"X-Amzn-SageMaker-OutputLocation": accepted["output"]}
+        if accepted["failure"]:
+            headers["X-Amzn-SageMaker-FailureLocation"] = accepted["failure"]
+        return Response(json.dumps({"InferenceId": accepted["inference_id"]}), 202, headers, "application/json")
+
+    async def _answer_now(self, request: Request, body: bytes, fleet: Fleet) -> Response:
+        variant = request.headers.get("x-amzn-sagemaker-target-variant")
         replica = fleet.choose(variant)
         if replica is None:
-            raise AwsError("ValidationError", f"Endpoint {endpoint} has no variant of the name asked for.")
+            raise AwsError("ValidationError", f"Endpoint {fleet.endpoint} has no variant of the name asked for.")
         call = _call(request, body, variant, fleet)
         self._copy_to_shadow(fleet, call)
         return await self._pass_on(fleet, replica, call)
 
     async def _pass_on(self, fleet: Fleet, replica: Replica, call: Call) -> Response:
         try:
-            return _answer(await self._ask(fleet, replica, call), fleet, replica)
+            return _answer(await self._caller.ask(fleet, replica, call), fleet, replica)
         except httpx.TimeoutException as error:
             message = "Your invocation timed out while waiting for a response from container primary."
             raise _model_error(fleet, replica, 0, message, message) from error
@@ -105,22 +97,6 @@ class Runtime:
         other = route.serving.choose(call.variant, without=replica) if route else None
         return (route.serving, other) if route and other and other.is_ready() else None
 
-    async def _ask(self, fleet: Fleet, replica: Replica, call: Call) -> httpx.Response:
-        """Send a call to a container, and have what comes of it counted and captured."""
-        started, answer = time.monotonic(), None
-        replica.in_flight += 1
-        try:
-            asked = call.event.asked
-            answer = await self._client.post(f"{replica.url}/invocations", content=asked.body, headers=call.headers)
-        finally:
-            replica.in_flight -= 1
-            seconds = time.monotonic() - started if answer else None
-            measure(self._cloudwatch, fleet, replica, answer.status_code if answer else 503, seconds)
-        if call.captured and answer.is_success:
-            answered = Payload(answer.content, answer.headers.get("content-type", ""))
-            self._capture.note(fleet, replica, call.event, answered)
-        return answer
-
     def _copy_to_shadow(self, fleet: Fleet, call: Call) -> None:
         shadow = fleet.choose_shadow() if len(self._copies) < _MOST_COPIES else None
         if shadow:
@@ -130,7 +106,7 @@ class Runtime:
 
     async def _ask_shadow(self, fleet: Fleet, shadow: Replica, call: Call) -> None:
         try:
-            await self._ask(fleet, shadow, call)
+            await self._caller.ask(fleet, shadow, call)
         except httpx.TransportError:
             return  # nobody waits for this answer; that there is none has been counted
 
@@ -146,14 +122,12 @@ def _call(request: Request, body: bytes, variant: str | None, fleet: Fleet) -> C
     asked = Payload(body, request.headers.get("content-type", ""))
     event = Event(asked, request.headers.get(_INFERENCE_ID))
     headers = {name: request.headers[name] for name in _TO_CONTAINER if name in request.headers}
-    return Call(event, variant, headers, is_sampled(fleet.capture))
+    return Call(event, headers, is_sampled(fleet.capture), variant)
 
 
 def _answer(answer: httpx.Response, fleet: Fleet, replica: Replica) -> Response:
     if not answer.is_success:
-        side = "client" if answer.status_code < 500 else "server"
-        told = f'Received {side} error ({answer.status_code}) from primary with message "{answer.text}".'
-        raise _model_error(fleet, replica, answer.status_code, answer.text, told)
+        raise _model_error(fleet, replica, answer.status_code, answer.text, told(answer))
     headers = {"x-Amzn-Invoked-Production-Variant": replica.name}
     if _ATTRIBUTES in answer.headers:
         headers["X-Amzn-SageMaker-Custom-Attributes"] = answer.headers[_ATTRIBUTES]
