@@ -8,6 +8,7 @@ states none, the attribute model's answers), checks each against those facts and
 |---|---|
 | **Starts** | when a drop reaches `product_catalog`; by hand for a *Drop*, or for the ids in *Product ids* |
 | **Emits** | `product_descriptions`, partitioned by drop |
+| **Asks** | the model behind the endpoint; from `LOOKBOOK_TRANSFORM_FROM` pictures on, in a batch transform job |
 | **Fan-out** | up to `LOOKBOOK_PER_PRODUCT_LIMIT` products one mapped task each, named by product; above it, shards |
 | **Safe to clear?** | Yes, any task: a finished product is never paid for twice |
 | **When it fails** | `docs/runbooks/describe_products.md` |
@@ -24,6 +25,7 @@ from airflow.sdk import Param, PartitionedAssetTimetable, TriggerRule, dag
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
 from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
+from lookbook_airflow.transforming import transformed
 
 
 @dag(
@@ -53,12 +55,12 @@ def describe_products():
 
         return planning.plan_products(drop_of(context), params["product_ids"], context["run_id"]).reference()
 
-    @traced_task(pool=Pool.PREDICT, execution_timeout=timedelta(hours=4))
-    async def predict_attributes(plan: dict) -> dict:
-        """Ask the model in service about every product; without one, say so and go on with the catalogue alone."""
+    @traced_task(pool=Pool.PREDICT, execution_timeout=timedelta(hours=4), trigger_rule=TriggerRule.NONE_FAILED)
+    async def predict_attributes(plan: dict, job: dict | None) -> dict:
+        """Ask the model about every product that no transform job answered for; without a model, say so and go on."""
         from lookbook.serving import prediction
 
-        return (await prediction.predict(plan["uri"])).reference()
+        return (await prediction.predict(plan["uri"], job)).reference()
 
     @traced_task
     def shard(plan: dict, predictions: dict) -> list[dict]:
@@ -88,7 +90,8 @@ def describe_products():
         return publishing.publish(plan["uri"], list(results[:])).summary()
 
     planned = plan()
-    described = describe.expand(shard=shard(planned, predict_attributes(planned)))
+    predicted = predict_attributes(planned, transformed(planned))
+    described = describe.expand(shard=shard(planned, predicted))
     published = publish(planned, described)
     published >> collect_lineage()
     # Publishing goes on past a product whose task failed; the run as a whole must not look as if nothing had.

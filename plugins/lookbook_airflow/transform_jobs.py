@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lookbook.progress import Progress
-from lookbook.serving import transform
+from lookbook.serving import transform_jobs
 from lookbook_airflow.training_jobs import RUNNING, TrainingJobWatch
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
@@ -31,10 +31,10 @@ class TransformJobWatch(TrainingJobWatch):
         return status in RUNNING
 
     def _count(self, job: dict[str, Any]) -> None:
-        reference = transform.reference(job)
+        reference = transform_jobs.reference(job)
         if self._progress is None:
-            pictures = transform.count_pictures(reference)
+            pictures = transform_jobs.count_pictures(reference)
             self._progress = Progress(self._log, f"Pictures of transform job {self._name}", pictures)
-        done = transform.count_results(reference)
+        done = transform_jobs.count_results(reference)
         self._progress.advance(done - self._counted)
         self._counted = done

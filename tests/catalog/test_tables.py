@@ -174,3 +174,19 @@ def test_a_version_that_is_older_than_a_column_has_it_null(aws_server: str, monk
     [found] = tables.read(name, columns=("note", "dataset_id"), snapshot=version).to_pylist()
     assert found == {"dataset_id": "a", "note": None}
     assert tables.read(name, snapshot=version).column_names == [*older.names, "note"]
+
+
+def test_predictions_of_an_older_lookbook_are_read_and_added_to(
+    aws_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = ("text", "abstained", "threshold", "latency_ms", "attempts", "transform_job")
+    older = pa.schema([field for field in PREDICTED_ATTRIBUTES if field.name not in new])
+    with monkeypatch.context() as before:
+        before.setitem(tables.TABLES, PREDICTIONS, older)
+        rows = predictions("2026-11-09", "1").select(older.names)
+        tables.replace(PREDICTIONS, rows, tables.equals("drop_id", "2026-11-09"))
+    rows = predictions("2026-11-16", "1").set_column(11, "abstained", pa.array([True]))
+    tables.replace(PREDICTIONS, rows, tables.equals("drop_id", "2026-11-16"))
+    found = {row["drop_id"]: row for row in tables.read(PREDICTIONS).to_pylist()}
+    assert {name: found["2026-11-09"][name] for name in new} == dict.fromkeys(new)
+    assert (found["2026-11-09"]["value"], found["2026-11-16"]["abstained"]) == ("Cotton", True)

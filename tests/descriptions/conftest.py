@@ -160,6 +160,7 @@ def publish_answers(
     version: str = "v3",
     drop_id: str = DROP,
     picture_sha256: str | None = None,
+    **columns: Any,
 ) -> str:
     """Put (product, attribute, value, probability) rows into ``predictions.attributes``."""
     rows = [
@@ -175,6 +176,7 @@ def publish_answers(
             "model_version": version,
             "endpoint_config": f"config-{version}",
         }
+        | columns
         for product_id, attribute, value, probability in answers
     ]
     table = pa.Table.from_pylist(rows, schema=PREDICTED_ATTRIBUTES)

@@ -110,14 +110,16 @@ def retrain() -> str:
     return "config-v1"
 
 
-def describe(model_version: str | None) -> Result:
+def describe(model_version: str | None, **asked: Any) -> Result:
     """Plan with the real planner, and publish a text for the product."""
     with records.recording(task(DESCRIBE, "plan")) as planned:
         plan = planning.plan_products(DROP, [], "run-1")
     with records.recording(task(DESCRIBE, "predict_attributes")) as predicted:
         if model_version:
             answers = (("38642", "Neck", "V-Neck", 0.93), ("38642", "Fabric", "Linen", 0.4))
-            publish_answers(*answers, version=model_version, picture_sha256=sha256(PICTURE))
+            publish_answers(*answers, version=model_version, picture_sha256=sha256(PICTURE), **asked)
+            if asked:
+                records.writes("transform_job", asked["transform_job"], "arn")
     with records.recording(task(DESCRIBE, "shard")) as cut:
         shards = planning.plan_shards(plan.uri, {"model_version": model_version})
     [item] = plans.read_items(shards.shards[0].uri)
@@ -263,6 +265,16 @@ def test_whatever_is_gone_is_told_and_the_rest_is_shown(described: Result) -> No
     sagemaker.delete_endpoint_config(EndpointConfigName="config-v1")
     broken = {found.kind for found in queries.chain("38642").root.walk() if found.problem}
     assert broken == {"description", "endpoint config", "data set", "row", "styles JSON", "picture"}
+
+
+def test_answers_of_a_transform_job_lead_to_it(aws_server: str) -> None:
+    ingest()
+    retrain()
+    describe("v1", transform_job="lookbook-predict-1", endpoint_config=None)
+    job = now("transform job")
+    assert (job.name, job.problem) == ("lookbook-predict-1", "SageMaker has no such transform job")
+    assert makers(job) == ["describe_products · run-1 · predict_attributes"]
+    assert "endpoint config" not in {found.kind for found in queries.chain("38642").root.walk()}
 
 
 def test_answers_replaced_by_a_later_model_are_still_found(described: Result) -> None:

@@ -14,7 +14,7 @@ from lookbook import storage
 from lookbook.aws import client
 from lookbook.errors import RetryableError
 from lookbook.lineage.records import TaskKey, recording
-from lookbook.serving import endpoint, prediction, transform
+from lookbook.serving import endpoint, prediction, transform, transform_jobs
 from lookbook.settings import get_settings
 
 
@@ -52,7 +52,7 @@ def ran(plan_uri: str) -> dict[str, Any]:
         return found
 
     wait_for(lambda: described()["TransformJobStatus"] not in ("InProgress", "Stopping"))
-    return transform.reference(described())
+    return transform_jobs.reference(described())
 
 
 async def test_history_is_answered_without_an_endpoint(account: Account) -> None:

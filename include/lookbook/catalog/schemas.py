@@ -103,14 +103,14 @@ PREDICTED_ATTRIBUTES = pa.schema(
         pa.field("question", pa.string()),
         pa.field("picture_sha256", pa.string()),
         pa.field("model_version", pa.string()),
-        pa.field("endpoint_config", pa.string()),  # null: no endpoint served the model
+        pa.field("endpoint_config", pa.string()),  # null: a transform job was asked
         pa.field("result_uri", pa.string()),
         pa.field("text", pa.string()),  # what the model said, whatever was made of it
         pa.field("abstained", pa.bool_()),
         pa.field("threshold", pa.float64()),  # of probability; 0: any answer will do, null: none does
         pa.field("latency_ms", pa.int32()),  # of the attempt that was answered; null for a transform job
         pa.field("attempts", pa.int32()),
-        pa.field("transform_job", pa.string()),  # null: the endpoint was asked
+        pa.field("transform_job", pa.string()),  # the batch transform job that was asked in the endpoint's place
     ]
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -147,14 +147,31 @@ def _predictions(row: Row, runs: _Runs) -> Link | None:
         details={answer["attribute"]: _answer(answer) for answer in answers},
         tasks=runs.tasks_of(row, "predict_attributes"),
         problem=None if answers else "predictions.attributes no longer has its answers",
-        sources=(_endpoint_config(row, runs), _model_package(version, runs)),
+        sources=(_answering(row, answers, runs), _model_package(version, runs)),
     )
 
 
 def _answer(answer: Row) -> str:
     if answer["value"] is None:
-        return "no answer"
+        return f"abstained (probability {answer['probability']:.3f})" if answer["abstained"] else "no answer"
     return f"{answer['value']} (probability {answer['probability']:.3f})"
+
+
+def _answering(row: Row, answers: Sequence[Row], runs: _Runs) -> Link:
+    """Return what the model answered behind: an endpoint, or a batch transform job."""
+    jobs = [answer["transform_job"] for answer in answers if answer["transform_job"]]
+    return _endpoint_config(row, runs) if row["endpoint_config"] or not jobs else _transform_job(jobs[0], runs)
+
+
+def _transform_job(name: str, runs: _Runs) -> Link:
+    found = _sagemaker("describe_transform_job", TransformJobName=name)
+    return Link(
+        kind="transform job",
+        name=name,
+        version=found["TransformJobArn"] if found else None,
+        tasks=runs.makers("transform_job", lambda output: output["name"] == name),
+        problem=None if found else "SageMaker has no such transform job",
+    )
 
 
 def _endpoint_config(row: Row, runs: _Runs) -> Link:

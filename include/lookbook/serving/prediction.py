@@ -120,7 +120,7 @@ async def _next_model(asked: AskedModel, error: ModelChangedError) -> AskedModel
 
 def _commit(drop_id: str, results: Mapping[str, Result], model: AskedModel) -> None:
     rows = [
-        {"drop_id": drop_id, "product_id": product_id, "endpoint_config": model.endpoint_config, **row}
+        {"drop_id": drop_id, "product_id": product_id, **row}
         for product_id, result in sorted(results.items())
         for row in _rows(result, model)
     ]
@@ -132,6 +132,7 @@ def _rows(result: Result, model: AskedModel) -> list[dict[str, Any]]:
     how = {
         "picture_sha256": result.picture_sha256,
         "model_version": result.model_version,
+        "endpoint_config": None if result.transform_job else model.endpoint_config,
         "result_uri": result.uri,
         "latency_ms": result.latency_ms,
         "attempts": result.attempts,

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
-from lookbook.serving import transform
+from lookbook.serving import transform_jobs
 from lookbook.settings import get_settings
 from lookbook_airflow.console_links import TransformJobLink, TransformLogLink
 from lookbook_airflow.lineage import traced
@@ -41,7 +41,7 @@ class TransformJobOperator(Documented, SageMakerTransformOperator):
     failed for some pictures has left those of the others, which count. One that left none is followed by one named
     ``<name>-2``, ``-3`` …
 
-    Returns the job's reference (:func:`lookbook.serving.transform.reference`).
+    Returns the job's reference (:func:`lookbook.serving.transform_jobs.reference`).
 
     Args:
         config: the CreateTransformJob request (templated).
@@ -135,7 +135,7 @@ def _is_useful(job: dict[str, Any]) -> bool:
     """Tell whether to go on with a job: it runs, is done, or failed for some pictures and has results of others."""
     if job["TransformJobStatus"] != "Failed":
         return bool(job["TransformJobStatus"] != "Stopped")
-    return transform.count_results(transform.reference(job)) > 0
+    return transform_jobs.count_results(transform_jobs.reference(job)) > 0
 
 
 def _told(job: dict[str, Any]) -> str:
@@ -152,9 +152,9 @@ def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
 
 
 def _reported(job: dict[str, Any]) -> dict[str, Any]:
-    reference = transform.reference(job)
+    reference = transform_jobs.reference(job)
     records.reads("object", reference["manifest_uri"], job["TransformJobArn"])
     records.writes("transform_job", job["TransformJobName"], job["TransformJobArn"])
     records.writes("prefix", reference["output_uri"], job["TransformJobArn"])
-    records.counts(results=transform.count_results(reference))
+    records.counts(results=transform_jobs.count_results(reference))
     return reference
