@@ -23,6 +23,7 @@ DATA ?=
 FORCE ?=
 REASON ?=
 ROWS ?=
+REGION ?= us-east-1
 
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
@@ -122,6 +123,10 @@ docs: $(ORCHESTRATOR) ## Write docs/dags.md and docs/settings.md from the code
 	@$(RUN) -m lookbook.settings > docs/settings.md
 	@AIRFLOW_HOME="$(CURDIR)/$(STATE)/docs" AIRFLOW__CORE__LOAD_EXAMPLES=False $(RUN) -m lookbook_airflow.reference > /dev/null
 	@echo "Wrote docs/dags.md and docs/settings.md"
+
+.PHONY: base-image
+base-image: .uv/.made ## Print the AWS container that the training image is built on; REGION=<AWS region>
+	@.uv/bin/uv run --quiet --no-project --isolated training_image/base_image.py "$(REGION)"
 
 .PHONY: requirements
 requirements: .uv/.made ## Compile the requirements files from pyproject.toml and uv.lock
