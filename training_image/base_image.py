@@ -4,8 +4,8 @@
 # ///
 """Prints the URI of the AWS container that the training image is built on: ``make base-image REGION=eu-west-1``.
 
-AWS keeps its containers in another account in some regions; sagemaker-core knows which. It runs in an environment of its
-own, since its version 2 can't be installed beside Airflow.
+AWS keeps its containers in another account in some regions; sagemaker-core knows which. It runs in an environment of
+its own, since its version 2 can't be installed beside Airflow.
 """
 
 from __future__ import annotations
