@@ -67,9 +67,10 @@ class Deployer:
         endpoint = self.store.get(names.ENDPOINT, name)
         if endpoint is None:
             return
+        began = time.monotonic()
         try:
             fleet = self._come_up(name, endpoint["_target"])
-            self._put_in_service(name, fleet, endpoint)
+            self._put_in_service(name, fleet, endpoint, began)
         except Interrupted:
             return
         except DeploymentError as error:
@@ -129,24 +130,24 @@ class Deployer:
 
     # --- requests moved
 
-    def _put_in_service(self, name: str, fleet: Fleet, endpoint: Document) -> None:
+    def _put_in_service(self, name: str, fleet: Fleet, endpoint: Document, began: float) -> None:
         route = self.routes.get(name)
         try:
             if route:
-                self._shift(name, route, fleet, endpoint.get("_deployment", {}))
+                policy = Policy.read(endpoint.get("_deployment", {}), len(fleet.replicas))
+                self._shift(name, route, fleet, policy, began + policy.timeout)
             self._serve(name, fleet)
-        except BaseException:
+        except BaseException as error:
             if route:
                 route.back()
-                self._mark_rolling_back(name)
+            if isinstance(error, DeploymentError):
+                self._mark_rolling_back(name, str(error))
             self.take_down(fleet, self.settings.endpoint_drain)
             raise
         if route:
             self._retire(name, route)
 
-    def _shift(self, name: str, route: Route, fleet: Fleet, config: Document) -> None:
-        policy = Policy.read(config, len(fleet.replicas))
-        deadline = time.monotonic() + policy.timeout
+    def _shift(self, name: str, route: Route, fleet: Fleet, policy: Policy, deadline: float) -> None:
         self._check_alarms(policy)
         for step in policy.steps:
             logger.info("Endpoint %s: %.0f %% of the requests go to %s", name, step.share * 100, fleet.config)
@@ -216,11 +217,12 @@ class Deployer:
             summary = {**pending, "ProductionVariants": shown}
             self.store.update(names.ENDPOINT, name, PendingDeploymentSummary=summary)
 
-    def _mark_rolling_back(self, name: str) -> None:
+    def _mark_rolling_back(self, name: str, reason: str) -> None:
         with self.store.transaction():
             endpoint = self.store.get(names.ENDPOINT, name)
-            if endpoint and endpoint["EndpointStatus"] == "Updating" and not self.closing.is_set():
-                self.store.update(names.ENDPOINT, name, EndpointStatus="RollingBack")
+            if endpoint and endpoint["EndpointStatus"] == "Updating":
+                fields = {"EndpointStatus": "RollingBack", "FailureReason": reason[:1024]}
+                self.store.update(names.ENDPOINT, name, **fields)
 
     def _fail(self, name: str, reason: str) -> None:
         logger.warning("Endpoint %s: the deployment failed: %s", name, reason)

@@ -84,8 +84,10 @@ class Hosting:
             self.remove(name)
         elif "_scale" in endpoint:
             self.scale(name)
-        elif status in ("Creating", "Updating", "RollingBack"):
+        elif status in ("Creating", "Updating"):
             self.deploy(name)
+        elif status == "RollingBack":
+            self._deployer.settle(name, FailureReason=endpoint["FailureReason"])
 
     def _remove(self, name: str) -> None:
         route = self._routes.pop(name, None)
