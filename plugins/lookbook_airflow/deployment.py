@@ -41,8 +41,13 @@ def deployed(package_arn: Any, after: Any, *, at_once: bool = False) -> Any:
         serving >> put_alarms() >> endpoint
         model >> config >> endpoint
         verified = verify(endpoint.output, package_arn)
+        # Not ONE_FAILED, which holds too where nothing was deployed because an earlier task failed.
         back = RestoreEndpointOperator(
-            task_id="put_back", config=serving["way_back"], trigger_rule=TriggerRule.ONE_FAILED, **_UPDATE
+            task_id="put_back",
+            config=serving["way_back"],
+            unless=verified,
+            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+            **_UPDATE,
         )
         rejected = reject_package(package_arn)
         [endpoint, verified] >> back >> rejected

@@ -148,8 +148,8 @@ def test_nothing_is_paid_or_deployed_before_a_person_may_say_no(dags: dict[str, 
 @pytest.mark.parametrize("dag_id", ["retrain_attribute_model", "rollback_attribute_model"])
 def test_what_is_deployed_and_not_verified_is_taken_back(dag_id: str, dags: dict[str, DAG]) -> None:
     back = dags[dag_id].get_task("put_back")
-    assert {"deploy", "verify"} <= back.upstream_task_ids
-    assert back.trigger_rule == TriggerRule.ONE_FAILED
+    assert {"serving_requests", "deploy", "verify"} == back.upstream_task_ids
+    assert back.trigger_rule == TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
     assert back.downstream_task_ids == {"reject_package"}
 
 
