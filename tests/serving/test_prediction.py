@@ -15,6 +15,7 @@ from lookbook.descriptions import planning
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage.records import TaskKey, recording
 from lookbook.serving import endpoint, prediction
+from lookbook.serving.inputs import Input, inputs_of
 from lookbook.vqa.questions import QUESTIONS
 
 DROP = "2026-11-16"
@@ -210,6 +211,50 @@ async def test_another_version_than_the_one_in_service_stops_the_run_for_now(acc
     account.deploy(account.register(image="liar:local"))
     with pytest.raises(RetryableError, match="v99 answers where v1 was in service"):
         await prediction.predict(plan())
+
+
+async def test_an_endpoint_updated_meanwhile_is_asked_about_everything_again(
+    account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(account, {"1": "shirt one", "2": "shirt two"})
+    account.deploy(account.register())
+    await prediction.predict(plan(only=["1"]))
+    updates = [account.register()]
+
+    def updated_meanwhile(*arguments: Any) -> dict[str, Input]:
+        if updates:
+            account.deploy(updates.pop())
+        return inputs_of(*arguments)
+
+    monkeypatch.setattr(prediction, "inputs_of", updated_meanwhile)
+    predictions = await prediction.predict(plan())
+    assert (predictions.model_version, predictions.answered) == ("v2", 2)
+    assert [row["model_version"] for row in rows()] == ["v2", "v2"]
+
+
+@pytest.mark.parametrize("threshold", [0.8, None])
+async def test_an_answer_below_its_threshold_has_no_value_and_says_why(account: Any, threshold: float | None) -> None:
+    publish(account, {"1": "shirt"}, attributes=[("Fabric", "Silk"), ("baseColour", "Blue"), ("Fit", "Slim Fit")])
+    package = account.register(attributes=("Fabric", "Fit", "baseColour"))
+    evaluation = storage.read_json(account.report_uri)
+    evaluation["calibration"]["attributes"]["Fabric"]["threshold"] = threshold
+    storage.write_json(account.report_uri, evaluation)
+    account.deploy(package)
+    await prediction.predict(plan())
+    fabric, fit, colour = rows()
+    assert (fabric["value"], fabric["abstained"], fabric["threshold"]) == (None, True, threshold)
+    assert (fabric["probability"], fabric["text"]) == (0.75, "so")
+    assert (fit["value"], fit["abstained"]) == (None, True)  # by the container itself
+    assert (colour["value"], colour["abstained"], colour["threshold"]) == ("Red", False, 0.625)
+
+
+async def test_what_an_answer_took_is_in_its_row(account: Any) -> None:
+    publish(account, {"1": "recover please"})
+    account.deploy(account.register())
+    await prediction.predict(plan())
+    [row] = rows()
+    assert (row["attempts"], row["transform_job"]) == (2, None)
+    assert row["latency_ms"] >= 0
 
 
 async def test_the_model_and_the_counts_are_lineage(account: Any) -> None:
