@@ -24,6 +24,7 @@ from airflow.sdk import Param, PartitionedAssetTimetable, TriggerRule, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
+from lookbook_airflow.endpoint_life import with_endpoint
 from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
 from lookbook_airflow.transforming import transformed
 
@@ -90,7 +91,9 @@ def describe_products():
         return publishing.publish(plan["uri"], list(results[:])).summary()
 
     planned = plan()
-    predicted = predict_attributes(planned, transformed(planned))
+    job = transformed(planned)
+    predicted = predict_attributes(planned, job)
+    with_endpoint(job, predicted)
     described = describe.expand(shard=shard(planned, predicted))
     published = publish(planned, described)
     published >> collect_lineage()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import get_current_context, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import TriggerRule, get_current_context, task
 
 from lookbook_airflow.runs import has_ended
 
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
 _UP = {"execution_timeout": timedelta(hours=1)}
 
 
-def with_endpoint(after: Any, *work: Any) -> None:
+def with_endpoint(job: Any, work: Any) -> None:
     """Have the endpoint there, with the champion, before ``work`` begins, and gone after it has ended, well or not.
 
     Args:
-        after: the task that must have gone well before.
-        work: tasks, or their results, one after the other or side by side.
+        job: the reference of the transform job that answers in the endpoint's place; its task may be skipped.
+        work: the task that asks, or its result.
     """
-    opened = open_endpoint().as_setup()
-    after >> opened >> list(work) >> _closed(opened)
+    opened = open_endpoint(job).as_setup()
+    # What follows a setup must follow its success, and the work follows the job's task, too, which may be skipped.
+    endpoint_is_there = EmptyOperator(task_id="endpoint_is_there", doc_md="The endpoint is there, or needn't be.")
+    opened >> endpoint_is_there >> work >> _closed(opened)
 
 
 def endpoint_held(after: Any, first: Any, *last: Any) -> None:
@@ -51,12 +54,13 @@ def _closed(setup: Any) -> Any:
     return close_endpoint().as_teardown(setups=setup)
 
 
-@task(**_UP)
-def open_endpoint() -> dict[str, Any]:
-    """Create the endpoint with the champion, where it lives only for runs and is not there."""
+@task(**_UP, trigger_rule=TriggerRule.NONE_FAILED, multiple_outputs=False)
+def open_endpoint(job: dict[str, Any] | None) -> dict[str, Any]:
+    """Create the endpoint with the champion, where it lives only for runs, is not there and no job answers instead."""
     from lookbook.serving import life
 
-    return life.open_for(_user()).reference()
+    opened = life.Opened(False, None, "a transform job answers") if job else life.open_for(_user())
+    return opened.reference()
 
 
 @task(**_UP)
@@ -67,7 +71,7 @@ def hold_endpoint() -> None:
     life.hold(_user())
 
 
-@task(**_UP)
+@task(**_UP, multiple_outputs=False)
 def close_endpoint() -> dict[str, Any]:
     """Delete the endpoint, where it lives only for runs and no other run needs it."""
     from lookbook.serving import life

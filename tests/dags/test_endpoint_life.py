@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from lookbook_airflow.defaults import DEFAULT_ARGS
 from lookbook_airflow.endpoint_life import with_endpoint
@@ -35,21 +36,40 @@ def test_the_endpoint_is_not_held_while_a_model_is_trained(dags: dict[str, DAG])
     assert "approve_model" in held.upstream_task_ids
 
 
+def test_products_are_asked_about_when_the_endpoint_is_there(dags: dict[str, DAG]) -> None:
+    opened, closed = (
+        dags["describe_products"].get_task("open_endpoint"),
+        dags["describe_products"].get_task("close_endpoint"),
+    )
+    assert opened.is_setup and "transform" in opened.upstream_task_ids
+    assert "open_endpoint" in dags["describe_products"].get_task("predict_attributes").get_flat_relative_ids(
+        upstream=True
+    )
+    assert closed.is_teardown and "predict_attributes" in closed.upstream_task_ids
+
+
 def test_the_endpoint_is_let_go_of_after_work_that_failed(aws_server: str, run_dag: RunDag) -> None:
     @dag(schedule=None, default_args=DEFAULT_ARGS | {"retries": 0})
     def asking() -> None:
         @task
-        def plan() -> None:
-            """Go well."""
+        def job() -> None:
+            """Answer nothing."""
+            raise AirflowSkipException
 
         @task
         def ask() -> None:
             """Fail."""
             raise ValueError("no answer")
 
-        with_endpoint(plan(), ask())
+        with_endpoint(job(), ask())
 
     run = run_dag(asking())
     states = {ti.task_id: ti.state for ti in run.get_task_instances()}
-    assert states == {"plan": "success", "open_endpoint": "success", "ask": "failed", "close_endpoint": "success"}
+    assert states == {
+        "job": "skipped",
+        "open_endpoint": "success",
+        "endpoint_is_there": "success",
+        "ask": "failed",
+        "close_endpoint": "success",
+    }
     assert run.state == "failed"

@@ -43,9 +43,9 @@ def of_name(model_name: str) -> AskedModel:
     Raises:
         PermanentError: it is not one that Lookbook made.
     """
-    champion = registry.champion()
-    serves = champion is not None and champion.model_name == model_name
-    return _asked(model_name, champion.endpoint_config if champion and serves else None)
+    serving = registry.in_service()
+    serves = serving is not None and serving.model_name == model_name
+    return _asked(model_name, serving.endpoint_config if serving and serves else None)
 
 
 def champion_package() -> str | None:
