@@ -35,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         picture = base64.b64decode(request["image"])
         seen[picture] += 1
         with Path(os.environ["CALLS_FILE"]).open("a") as calls:
-            calls.write(json.dumps({"picture": picture.decode(errors="replace")[:40], **request, "image": None}) + "\n")
+            shown = {"picture": picture.decode(errors="replace")[:40], "pid": os.getpid()}
+            calls.write(json.dumps({**request, "image": None, **shown}) + "\n")
         faults = {b"refuse": 400, b"fail": 500, b"recover": 503 if seen[picture] == 1 else 200}
         status = faults.get(picture.split(b" ")[0], 200)
         if status != 200:

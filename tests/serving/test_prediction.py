@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+import os
+import signal
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.serving.conftest import wait_for
 
 from lookbook import storage
 from lookbook.catalog import tables
@@ -160,6 +164,22 @@ async def test_a_fault_that_passes_is_asked_through(account: Any) -> None:
     account.deploy(account.register())
     assert (await prediction.predict(plan())).answered == 1
     assert len(account.calls()) == 2
+
+
+async def test_a_killed_container_leaves_no_product_without_an_answer(
+    account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "_FIRST_WAIT_S", 0.05)
+    publish(account, {str(number): f"shirt {number}" for number in range(40)})
+    account.deploy(account.register(image="slow:local"))
+    uri = plan()
+    asking = asyncio.create_task(prediction.predict(uri))
+    await asyncio.to_thread(wait_for, lambda: bool(account.calls()))  # until the container is at work
+    os.kill(account.calls()[-1]["pid"], signal.SIGKILL)
+    predictions = await asking
+    assert (predictions.answered, predictions.unanswered) == (40, 0)
+    assert len({call["pid"] for call in account.calls()}) == 2
+    assert max(row["attempts"] for row in rows()) > 1
 
 
 async def test_a_refused_picture_is_an_outcome_with_its_reason_and_is_not_tried_again(account: Any) -> None:
