@@ -58,12 +58,12 @@ def is_over(holder: Holder) -> bool:
     return ti.get_dr_count(holder.dag_id, run_ids=[holder.run_id], states=_UNFINISHED) == 0
 
 
-def has_ended(dag_id: str, run_id: str) -> bool | None:
-    """Return whether a run has ended; ``None`` if there is no run of that id."""
-    ti = get_current_context()["ti"]
-    if ti.get_dr_count(dag_id, run_ids=[run_id]) == 0:
+def has_ended(dag_id: str, run_id: str | None) -> bool | None:
+    """Return whether a run has ended, ``None`` if there is no run of that id; without an id, whether all runs have."""
+    ti, run_ids = get_current_context()["ti"], [run_id] if run_id else None
+    if run_ids and ti.get_dr_count(dag_id, run_ids=run_ids) == 0:
         return None
-    return ti.get_dr_count(dag_id, run_ids=[run_id], states=_UNFINISHED) == 0
+    return ti.get_dr_count(dag_id, run_ids=run_ids, states=_UNFINISHED) == 0
 
 
 def _holder(context: Context) -> Holder:

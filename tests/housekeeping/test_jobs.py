@@ -71,3 +71,18 @@ def test_another_projects_job_is_no_business_of_ours(started: str) -> None:
     client("sagemaker").delete_tags(ResourceArn=arn, TagKeys=["project"])
     plan = jobs.plan(lambda dag_id, run_id: None, LATER)
     assert (plan.expiries, plan.left) == ((), ())
+
+
+@pytest.mark.parametrize(("all_over", "stopped"), [(True, ["lookbook-predict-1"]), (False, [])])
+def test_a_transform_job_that_runs_may_share_is_stopped_when_they_all_are_over(
+    monkeypatch: pytest.MonkeyPatch, all_over: bool, stopped: list[str]
+) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:transform-job/lookbook-predict-1"
+    job = {"TransformJobName": "lookbook-predict-1", "TransformJobArn": arn, "CreationTime": datetime.now(UTC)}
+    monkeypatch.setattr(jobs, "listed", lambda operation, *_, **__: [job] if "transform" in operation else [])
+    monkeypatch.setattr(jobs, "tags", lambda _: {"project": "lookbook"})
+    plan = jobs.plan(
+        lambda dag_id, run_id: all_over if (dag_id, run_id) == ("describe_products", None) else None, LATER
+    )
+    assert [expiry.name for expiry in plan.expiries] == stopped
+    assert plan.left == ()

@@ -24,8 +24,9 @@ from lookbook.training import registry
 
 log = logging.getLogger(__name__)
 
-RunEnded = Callable[[str, str], bool | None]
-"""Tells of a DAG id and a run id whether that run is over; ``None``: there is no such run."""
+RunEnded = Callable[[str, str | None], bool | None]
+"""Tells of a DAG id and a run id whether that run is over, ``None`` if there is no such run; without a run id, whether
+all runs of the DAG are."""
 
 _HOUSEKEEPING = life.User("housekeeping", "")  # it needs no endpoint, and may delete one
 _TIME_TO_CLEAR = timedelta(hours=2)
@@ -34,13 +35,14 @@ _RUNNING = "InProgress"
 
 @dataclass(frozen=True)
 class _JobKind:
-    """How jobs of a kind are listed and stopped, and which DAG starts them."""
+    """How jobs of a kind are listed and stopped, which DAG starts them, and whether several runs may share one."""
 
     kind: Kind
     dag_id: str
     listing: tuple[str, str]
     name: str
     stop: str
+    shared: bool
 
 
 _KINDS = (
@@ -50,6 +52,7 @@ _KINDS = (
         listing=("list_training_jobs", "TrainingJobSummaries"),
         name="TrainingJobName",
         stop="stop_training_job",
+        shared=False,
     ),
     _JobKind(
         kind="transform_job",
@@ -57,6 +60,7 @@ _KINDS = (
         listing=("list_transform_jobs", "TransformJobSummaries"),
         name="TransformJobName",
         stop="stop_transform_job",
+        shared=True,
     ),
 )
 
@@ -73,9 +77,10 @@ def plan(has_ended: RunEnded, now: datetime | None = None) -> Plan:
     left: list[str] = []
     for kind, summary, run_id in _running():
         name, since = summary[kind.name], summary["CreationTime"]
-        over = has_ended(kind.dag_id, run_id) if run_id else None
+        over = has_ended(kind.dag_id, run_id) if run_id or kind.shared else None
         if over and now - since > _TIME_TO_CLEAR:
-            expiries.append(Expiry(kind.kind, name, f"run {run_id} of {kind.dag_id} is over", since))
+            whose = f"run {run_id}" if run_id else "every run"
+            expiries.append(Expiry(kind.kind, name, f"{whose} of {kind.dag_id} is over", since))
         elif over is None:
             left.append(f"{kind.kind} {name} runs since {since:%Y-%m-%d %H:%M}, and no run is known to have started it")
     return Plan("jobs", now, (*expiries, *_needless_endpoint(has_ended, now)), {}, tuple(left))
@@ -116,4 +121,4 @@ def _running() -> Iterator[tuple[_JobKind, dict[str, Any], str | None]]:
         for summary in listed(*kind.listing, StatusEquals=_RUNNING):
             told = tags(summary[kind.name.replace("Name", "Arn")])
             if told.get("project") == PROJECT:
-                yield kind, summary, told.get("run_id")
+                yield kind, summary, None if kind.shared else told.get("run_id")

@@ -149,7 +149,7 @@ def _job_request(drop_id: str, model_name: str, pictures: list[tuple[str, str]],
             "AssembleWith": "None",
         },
         "TransformResources": {"InstanceType": settings.endpoint_instance_type, "InstanceCount": 1},
-        "Tags": [{"Key": "project", "Value": "lookbook"}],
+        "Tags": [{"Key": "project", "Value": "lookbook"}, {"Key": "drop_id", "Value": drop_id}],
     }
 
 
