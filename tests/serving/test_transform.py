@@ -15,6 +15,7 @@ from lookbook.aws import client
 from lookbook.errors import RetryableError
 from lookbook.lineage.records import TaskKey, recording
 from lookbook.serving import endpoint, prediction, transform, transform_jobs
+from lookbook.serving.inputs import Input
 from lookbook.settings import get_settings
 
 
@@ -181,3 +182,14 @@ def test_a_small_plan_goes_to_the_endpoint_and_it_is_recorded(
 
 def test_without_any_model_there_is_nothing_to_transform_with(account: Account) -> None:
     assert transform.transform_requests(publish_pictures(account, "shirt")) is None
+
+
+@pytest.mark.parametrize("below", ["", "images/", "drops/2026-11-16/images/"])
+def test_results_are_found_from_wherever_on_sagemaker_names_them(account: Account, below: str) -> None:
+    root, pictures = f"s3://{account.name}/transforms/job", f"s3://{account.name}/drops/{DROP}/images/"
+    stored = [storage.write_bytes(f"{pictures}{name}", b"x") for name in ("1.jpg", "11.jpg")]
+    storage.write_json(f"{root}/manifest.json", [{"prefix": pictures}, "1.jpg", "11.jpg"])
+    left = storage.write_bytes(f"{root}/results/{below}11.jpg.out", b"{}").uri
+    asked = [Input(one.uri, "sha256", ("Fabric",), one.etag) for one in stored]
+    job = {"job_name": "job", "manifest_uri": f"{root}/manifest.json", "output_uri": f"{root}/results/"}
+    assert transform.outputs_of(job, asked).by_picture == {f"{pictures}11.jpg": left}
