@@ -247,3 +247,18 @@ def test_the_reference_survives_the_way_through_json() -> None:
     publish([product(number) for number in range(60)])
     dataset = datasets.build_dataset()
     assert DatasetRef(**json.loads(json.dumps(dataset.reference()))) == dataset
+
+
+def test_a_data_set_that_is_used_again_counts_as_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish([product(number) for number in range(60)])
+    first = datasets.build_dataset()
+    written: list[str] = []
+    write = storage.write_bytes
+
+    def noted(uri: str, content: bytes, content_type: str = "") -> storage.StoredObject:
+        written.append(uri)
+        return write(uri, content, content_type)
+
+    monkeypatch.setattr(storage, "write_bytes", noted)
+    datasets.build_dataset()
+    assert written == [f"{first.uri}dataset.json"]
