@@ -36,7 +36,18 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def family(untrained: Path) -> Blip2Family:
     """The untrained base, loaded."""
-    loaded = families.load(untrained, torch.device("cpu"))
+    return load(untrained)
+
+
+@pytest.fixture(scope="session")
+def lasting_family(untrained: Path) -> Blip2Family:
+    """The same, once for all tests that leave its weights alone."""
+    return load(untrained)
+
+
+def load(directory: Path) -> Blip2Family:
+    """Load a BLIP-2 onto the CPU."""
+    loaded = families.load(directory, torch.device("cpu"))
     assert isinstance(loaded, Blip2Family)
     return loaded
 

@@ -20,6 +20,11 @@ BATCH = [
 
 
 @pytest.fixture
+def family(lasting_family: Blip2Family) -> Blip2Family:
+    return lasting_family
+
+
+@pytest.fixture
 def asked(family: Blip2Family) -> list[Asked]:
     pictures = {colour: decode(draw(colour, "Long Sleeves", Random(0))) for colour, _ in BATCH}
     return [Asked(family.pixels([pictures[colour]]), questions) for colour, questions in BATCH]

@@ -26,6 +26,11 @@ GOOD = json.dumps(
 ).encode()
 
 
+@pytest.fixture
+def family(lasting_family: Blip2Family) -> Blip2Family:
+    return lasting_family
+
+
 def test_every_body_is_either_a_request_or_refused_with_a_reason(family: Blip2Family) -> None:
     reader, seen = Reader(family.picture_size, OWN, family.reserved), Counter[int]()
     for number in range(CASES):

@@ -117,7 +117,11 @@ class Service:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(self._model.close)
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """End the model's thread once everything that waits for it is done."""
+        self._model.close()
 
     async def _ping(self, request: Request) -> Response:
         broken = self._model.failures >= BROKEN_AFTER
