@@ -8,9 +8,11 @@ import pytest
 
 from lookbook import storage
 from lookbook.aws import client
+from lookbook.errors import PermanentError
 from lookbook.housekeeping import __main__ as command
 from lookbook.housekeeping import expiring, plans
 from lookbook.housekeeping.plans import Outcome, TooMuchError
+from lookbook.serving import rollback
 from lookbook.serving.requests import serving_requests
 from lookbook.settings import get_settings
 from lookbook.training import registry
@@ -107,11 +109,13 @@ def test_what_nothing_refers_to_goes_and_the_reports_and_packages_stay(releases:
     assert objects(dataset(3)) == ["dataset.json", "train/pictures-00000.tar"]
 
 
-def test_the_registry_says_whose_artefact_is_gone(releases: list[dict[str, str]]) -> None:
+def test_a_model_whose_artefact_is_gone_cannot_be_rolled_back_to(releases: list[dict[str, str]]) -> None:
+    for one in releases:
+        registry.approve(one["package"], one["config"])
     carry_out(plan_run()["uri"], dry_run=False)
-    told = [registry.describe(one["package"])["CustomerMetadataProperties"].get("artefact") for one in releases]
-    assert told[0] and told[0].startswith("expired 20")
-    assert told[2:] == [None]
+    assert [(one.version, one.expired) for one in registry.served()] == [("v3", False), ("v2", True), ("v1", True)]
+    with pytest.raises(PermanentError, match=r"v1 can't be restored: .* deleted its artefact"):
+        rollback.choose("v1", by="ada")
 
 
 def test_a_dry_run_deletes_nothing_and_says_what_would_go(releases: list[dict[str, str]]) -> None:

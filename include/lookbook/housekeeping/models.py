@@ -177,10 +177,4 @@ def _mark_packages(prefixes: Sequence[str]) -> None:
     """Say in the registry that packages' artefacts are gone, before they are: nobody is to deploy them again."""
     for package in stock.packages() if prefixes else ():
         if any(_overlap(prefix, uri) for prefix in prefixes for uri in package.artefacts):
-            client("sagemaker").update_model_package(
-                ModelPackageArn=package.arn,
-                ModelApprovalStatus=package.status,
-                CustomerMetadataProperties=registry.describe(package.arn).get("CustomerMetadataProperties", {})
-                | {"artefact": f"expired {datetime.now(UTC):%Y-%m-%d}"},
-            )
-            log.info("%s stays in the registry, without its artefact.", package.arn)
+            registry.mark_expired(package.arn)

@@ -88,7 +88,7 @@ def choose(version: str | None, by: str | None) -> Choice:
         raise PermanentError("Nobody started this rollback. A person triggers it, in the UI or by the API.")
     served = registry.served()
     replaced = _replaced(served)
-    others = [one for one in served if one.package_arn != replaced[0]]
+    others = [one for one in served if one.package_arn != replaced[0] and not one.expired]
     chosen = _named(version, others) if version else _latest(others, replaced[1])
     log.info("Model %s is to replace %s.", chosen.version, replaced[1])
     return Choice(chosen.package_arn, chosen.version, *replaced, by)
@@ -123,7 +123,10 @@ def _named(version: str, others: list[Served]) -> Served:
     for one in others:
         if one.version == wanted:
             return one
-    raise PermanentError(f"Model {wanted} can't be restored: it never served, or serves now. {_choices(others)}")
+    raise PermanentError(
+        f"Model {wanted} can't be restored: it never served, serves now, or housekeeping deleted its artefact. "
+        f"{_choices(others)}"
+    )
 
 
 def _latest(others: list[Served], replaced: str) -> Served:

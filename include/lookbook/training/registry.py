@@ -27,7 +27,7 @@ VERSION_VARIABLE = "LOOKBOOK_MODEL_VERSION"
 
 _VALUE_LIMIT = 256  # of CustomerMetadataProperties
 _DESCRIPTION_LIMIT = 1024  # of ApprovalDescription
-_SINCE, _CONFIG = "in_service_since", "endpoint_config"
+_SINCE, _CONFIG, _EXPIRED = "in_service_since", "endpoint_config", "artefact_expired"
 _SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
 
 
@@ -78,6 +78,8 @@ class Served:
     approved: bool
     since: str | None = None
     endpoint_config: str | None = None
+    expired: bool = False
+    """Whether housekeeping deleted its artefact: it can't serve again."""
 
 
 def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +143,18 @@ def approve(package_arn: str, endpoint_config: str, why: str | None = None) -> A
     _judge(package, "Approved", why or _approval(package), served)
     log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
     return Approved(package_arn, version_of(package_arn))
+
+
+def mark_expired(package_arn: str) -> None:
+    """Say of a package that its artefact is gone: it stays for what is traced to it, and can't be deployed again."""
+    package = describe(package_arn)
+    when = {_EXPIRED: datetime.now(UTC).date().isoformat()}
+    client("sagemaker").update_model_package(
+        ModelPackageArn=package_arn,
+        ModelApprovalStatus=package["ModelApprovalStatus"],
+        CustomerMetadataProperties=package.get("CustomerMetadataProperties", {}) | when,
+    )
+    log.info("Model %s stays in the registry, without its artefact.", version_of(package_arn))
 
 
 def reject(package_arn: str, why: str) -> None:
@@ -257,6 +271,7 @@ def _served(package: dict[str, Any]) -> Served:
         approved=package["ModelApprovalStatus"] == "Approved",
         since=metadata.get(_SINCE),
         endpoint_config=metadata.get(_CONFIG),
+        expired=_EXPIRED in metadata,
     )
 
 
