@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     endpoint_instance_type: str = Field("ml.g5.xlarge", description="Instance type of the endpoint")
     endpoint_instances: int = Field(1, ge=1, le=100, description="Instances of the endpoint")
     endpoint_max_latency_ms: int = Field(
-        10_000,
+        30_000,
         gt=0,
         description="A model that mostly takes longer for an answer fails verification; when one request in a hundred "
         "takes longer, an alarm rings",

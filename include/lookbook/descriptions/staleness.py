@@ -30,7 +30,7 @@ class Stale:
 
     model_version: str
     descriptions: int
-    drops: tuple[str, ...]
+    drops: list[str]
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -49,7 +49,7 @@ def mark_stale(model_version: str, why: str) -> Stale:
     by_model = tables.equals("attribute_model_version", model_version)
     published = And(by_model, tables.equals("status", "published"))
     rows = tables.read(_TABLE, published)
-    drops = tuple(sorted(pc.unique(rows["drop_id"]).to_pylist()))
+    drops = sorted(pc.unique(rows["drop_id"]).to_pylist())
     if len(rows):
         rows = _with(rows, "status", ["stale"] * len(rows))
         tables.replace(_TABLE, _with(rows, "reasons", [[why]] * len(rows)), published)
