@@ -50,11 +50,12 @@ from lookbook_airflow.transforming import transformed
 )
 def describe_products():
     @traced_task
-    def plan(params: dict, **context: Any) -> dict:
+    def plan(**context: Any) -> dict:
         """Choose the products: those of the drop, or the ids asked for."""
         from lookbook.descriptions import planning
 
-        return planning.plan_products(drop_of(context), params["product_ids"], context["run_id"]).reference()
+        ids = context["params"]["product_ids"]
+        return planning.plan_products(drop_of(context), ids, context["run_id"]).reference()
 
     @traced_task(pool=Pool.PREDICT, execution_timeout=timedelta(hours=4), trigger_rule=TriggerRule.NONE_FAILED)
     async def predict_attributes(plan: dict, job: dict | None) -> dict:
