@@ -40,7 +40,7 @@ REQUESTS = 2_000
 """Across each update."""
 PRODUCTS = 500
 """Asked about while the serving process is killed."""
-RATE = 15.0
+RATE = 10.0
 """Requests a second."""
 KILLS = 2
 ATTRIBUTES = ("Fabric", "Pattern")

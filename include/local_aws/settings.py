@@ -35,7 +35,7 @@ class Settings:
     stop_grace: float = 30.0
     endpoint_start_timeout: float = 120.0
     endpoint_unhealthy: float = 30.0
-    endpoint_drain: float = 10.0
+    endpoint_drain: float = 60.0
     invocation_timeout: float = 60.0
     bedrock_models: tuple[str, ...] = ()
     bedrock_quotas: Mapping[str, Quota] = field(default_factory=dict)

@@ -54,7 +54,11 @@ class LocalAws:
         arguments = ["--state", str(self.state), "--images", str(self.images)]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1] / "include"), **self.settings}
         self.process = subprocess.Popen([*command, *arguments], env=env, stdout=subprocess.PIPE, text=True)
-        wait_for(self._answers, seconds=60)
+        try:
+            wait_for(self._answers, seconds=60)
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def kill(self) -> None:
@@ -67,7 +71,7 @@ class LocalAws:
         """End the gateway as Ctrl-C would; return its exit status."""
         assert self.process
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
         return self.process.returncode
 
     def client(self, service: str, **config: Any) -> Any:

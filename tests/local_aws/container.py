@@ -66,15 +66,8 @@ def write_model(parameters: dict) -> None:
     (BASE / "model/seen.json").write_text(json.dumps(seen))
 
 
-def once(body: bytes) -> int:
-    """Return the status that a body asks for, the first time that it comes."""
-    seen = BASE / f"tmp/{body.split()[2].decode()}"
-    if seen.exists():
-        return 200
-    seen.touch()
-    return int(body.split()[1])
-
-
+# What a request's body may begin with.
+WORDS = (b"error", b"sleep", b"until", b"once", b"sick", b"die")
 in_flight: list[bytes] = []
 sick: list[bytes] = []
 
@@ -99,22 +92,40 @@ class Handler(BaseHTTPRequestHandler):
             in_flight.remove(body)
 
     def respond(self, body: bytes) -> None:
+        """Do what the body's first word says, or echo."""
         if os.environ.get("DO") == "refuse-500":
             self.answer(500, b"the container says no")
-        elif body.startswith(b"error "):
-            self.answer(int(body.split()[1]), b"the container says no")
-        elif body.startswith(b"sleep "):
-            time.sleep(float(body.split()[1]))
-            self.answer(200, b"slept")
-        elif body.startswith(b"sick"):
-            sick.append(body)
-            self.answer(200, b"")
-        elif body.startswith(b"die"):
-            os._exit(9)
-        elif body.startswith(b"once "):
-            self.answer(once(body), b"the second time")
-        else:
-            self.answer(200, self.echo(body))
+            return
+        word, *arguments = body[:200].split() or [b""]
+        act = getattr(self, f"on_{word.decode()}", None) if word in WORDS else None
+        self.answer(*(act(*arguments) if act else (200, self.echo(body))))
+
+    def on_error(self, status: bytes) -> tuple[int, bytes]:
+        return int(status), b"the container says no"
+
+    def on_sleep(self, seconds: bytes) -> tuple[int, bytes]:
+        time.sleep(float(seconds))
+        return 200, b"slept"
+
+    def on_until(self, path: bytes) -> tuple[int, bytes]:
+        while not Path(path.decode()).exists():
+            time.sleep(0.05)
+        return 200, self.echo(path)
+
+    def on_once(self, status: bytes, name: bytes) -> tuple[int, bytes]:
+        """Answer with the status the first time that the name comes."""
+        seen = BASE / f"tmp/{name.decode()}"
+        if seen.exists():
+            return 200, b"the second time"
+        seen.touch()
+        return int(status), b"the first time"
+
+    def on_sick(self) -> tuple[int, bytes]:
+        sick.append(b"sick")
+        return 200, b""
+
+    def on_die(self) -> tuple[int, bytes]:
+        os._exit(9)
 
     def echo(self, body: bytes) -> bytes:
         model = BASE / "model/weights.txt"

@@ -75,28 +75,33 @@ def _stage(account: Account, name: str) -> str:
     return str(variants[0].get("VariantStatus", [{}])[0].get("StatusMessage", ""))
 
 
-def test_a_canary_gets_its_share_until_everything_moves(account: Account) -> None:
+def test_a_canary_gets_its_share_of_the_requests(account: Account) -> None:
     account.endpoint("canary", account.model("canary-v1", "old"))
-    _begin(account, "canary", account.model("canary-v2", "new"), _deployment(wait=2))
+    _begin(account, "canary", account.model("canary-v2", "new"), _deployment(wait=600))
     wait_for(lambda: _stage(account, "canary").startswith("50%"))
-    during = Counter(account.ask("canary")["model"] for _ in range(20))
-    pending = account.sagemaker.describe_endpoint(EndpointName="canary")
-    endpoint = account.settled("canary")
-    assert during == {"old": 10, "new": 10}
-    assert pending["EndpointStatus"] == "Updating" and pending["EndpointConfigName"] == "canary-v1"
-    assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "canary-v2"
-    assert endpoint["EndpointConfigName"] == "canary-v2" and "PendingDeploymentSummary" not in endpoint
-    assert {account.ask("canary")["model"] for _ in range(10)} == {"new"}
+    assert Counter(account.ask("canary")["model"] for _ in range(20)) == {"old": 10, "new": 10}
+    endpoint = account.sagemaker.describe_endpoint(EndpointName="canary")
+    assert endpoint["EndpointStatus"] == "Updating" and endpoint["EndpointConfigName"] == "canary-v1"
+    assert endpoint["PendingDeploymentSummary"]["EndpointConfigName"] == "canary-v2"
+    account.sagemaker.delete_endpoint(EndpointName="canary")
+
+
+def test_after_the_last_step_the_new_model_has_all_requests(account: Account) -> None:
+    account.endpoint("shifted", account.model("shifted-v1", "old"))
+    endpoint = account.update("shifted", account.model("shifted-v2", "new"), DeploymentConfig=_deployment())
+    assert endpoint["EndpointConfigName"] == "shifted-v2"
+    assert "PendingDeploymentSummary" not in endpoint and "FailureReason" not in endpoint
+    assert {account.ask("shifted")["model"] for _ in range(10)} == {"new"}
 
 
 def test_an_alarm_takes_the_update_back(account: Account) -> None:
     account.endpoint("alarmed", account.model("alarmed-v1", "old"))
-    deployment = _deployment(_alarm(account, "alarmed"), wait=60)
+    deployment = _deployment(_alarm(account, "alarmed"), wait=600)
     bad = account.model("alarmed-v2", "new", DO="refuse-500")
     with _asking(account, "alarmed") as answers:
         endpoint = account.update("alarmed", bad, DeploymentConfig=deployment)
-        errors = answers["error"]
-        wait_for(lambda: answers["old"] > 50)
+        errors, before = answers["error"], answers["old"]
+        wait_for(lambda: answers["old"] > before + 20)
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "alarmed-v1")
     assert "alarmed-errors" in endpoint["FailureReason"] and "ALARM" in endpoint["FailureReason"]
     assert errors > 0, "the new model failed requests"
@@ -106,7 +111,7 @@ def test_an_alarm_takes_the_update_back(account: Account) -> None:
 def test_an_alarm_after_the_whole_shift_takes_the_update_back(account: Account) -> None:
     account.endpoint("late", account.model("late-v1", "old"))
     alarm = _alarm(account, "late")
-    _begin(account, "late", account.model("late-v2", "new"), _deployment(alarm, wait=0, last_wait=60))
+    _begin(account, "late", account.model("late-v2", "new"), _deployment(alarm, wait=0, last_wait=600))
     wait_for(lambda: _stage(account, "late").startswith("100%"))
     assert account.ask("late")["model"] == "new"
     account.cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="by hand")

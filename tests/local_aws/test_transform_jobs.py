@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,13 +193,16 @@ def test_requests_that_can_not_be_honoured_are_refused(account: Account, model: 
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
-def test_a_job_goes_on_where_it_was_after_a_restart(own_gateway: LocalAws, own_account: Account, how: str) -> None:
-    account = own_account
-    account.put("goes-on/in/", **{"1": b"one", "2": b"sleep 1", "3": b"three"})
+def test_a_job_goes_on_where_it_was_after_a_restart(
+    own_gateway: LocalAws, own_account: Account, tmp_path: Path, how: str
+) -> None:
+    account, release = own_account, tmp_path / "release"
+    account.put("goes-on/in/", **{"1": b"one", "2": f"until {release}".encode(), "3": b"three"})
     account.transform("goes-on", account.model("serves"))
     first = wait_for(lambda: account.objects("goes-on/out/"))["1.out"]
     getattr(own_gateway, how)()
     own_gateway.start()
+    release.touch()
     assert account.transformed("goes-on")["TransformJobStatus"] == "Completed"
     results = account.objects("goes-on/out/")
     assert sorted(results) == ["1.out", "2.out", "3.out"]

@@ -26,6 +26,7 @@ from local_aws.state import Document, Store
 
 NO_START = (OSError, ObjectsError, AwsError)
 
+_DRAINING_POLL = 0.05
 # What an endpoint's description has only with some configs.
 _ABSENT = {"ShadowProductionVariants": None, "DataCaptureConfig": None, "AsyncInferenceConfig": None}
 
@@ -101,9 +102,18 @@ class Deployer:
 
     def take_down(self, fleet: Fleet, drain: float = 0.0) -> None:
         """End a fleet's processes, once they have answered what they were asked, and free its disk space."""
-        fleet.end(self.settings.stop_grace, drain)
+        self.drain(fleet.replicas, drain)
+        fleet.end(self.settings.stop_grace)
         fleet.ship_logs(self.logs)
         fleet.discard()
+
+    def drain(self, replicas: list[Replica], seconds: float) -> None:
+        """Wait until replicas that get no more requests have answered those they have, but not for ever."""
+        deadline = time.monotonic() + seconds
+        # A request that was given to a replica just now is counted a moment later: so the first look is not at once.
+        while time.monotonic() < deadline and not self.closing.wait(_DRAINING_POLL):
+            if not any(replica.in_flight for replica in replicas):
+                return
 
     # --- up
 

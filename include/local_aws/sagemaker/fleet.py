@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -49,11 +48,6 @@ class Fleet:
             "asynchronous": self.asynchronous,
         }
 
-    @property
-    def in_flight(self) -> int:
-        """How many requests are being answered."""
-        return sum(replica.in_flight for replica in self.replicas)
-
     def choose(self, variant: str | None = None, without: Replica | None = None) -> Replica | None:
         """Return the replica that a request goes to: of the variant it names, or of one by weight, the least busy.
 
@@ -81,9 +75,9 @@ class Fleet:
         for replica in self.replicas:
             replica.start()
 
-    def end(self, grace: float, drain: float = 0.0) -> None:
-        """Let requests in flight be answered for up to ``drain`` seconds, then end every process."""
-        end(self.replicas, grace, drain)
+    def end(self, grace: float) -> None:
+        """End every process."""
+        end(self.replicas, grace)
 
     def ask_to_end(self) -> None:
         """Send every process SIGTERM."""
@@ -103,12 +97,9 @@ class Fleet:
         return f"{replica.name}/{self.id}" + (f"-{replica.number}" if replica.number > 1 else "")
 
 
-def end(replicas: Iterable[Replica], grace: float, drain: float = 0.0) -> None:
-    """Let replicas answer the requests they have for up to ``drain`` seconds, then end their processes."""
+def end(replicas: Iterable[Replica], grace: float) -> None:
+    """End the processes of replicas: SIGTERM to all, SIGKILL to those that are there after ``grace`` seconds."""
     ending = list(replicas)
-    deadline = time.monotonic() + drain
-    while any(replica.in_flight for replica in ending) and time.monotonic() < deadline:
-        time.sleep(0.05)
     _ask_to_end(ending)
     for replica in ending:
         if replica.process:

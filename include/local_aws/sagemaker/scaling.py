@@ -40,7 +40,8 @@ class Scaler:
         surplus = self._shrink(route.serving, endpoint["_scale"])
         described = {"ProductionVariants": endpoint["_scale"]}
         self.deployer.settle(name, **described, **_DONE, _fleet=route.serving.document())
-        self._end(surplus, self.deployer.settings.endpoint_drain)
+        self.deployer.drain(surplus, self.deployer.settings.endpoint_drain)
+        self._end(surplus)
 
     def _grow(self, fleet: Fleet, endpoint: Document) -> None:
         variants = {variant["VariantName"]: variant for variant in endpoint["_variants"]}
@@ -74,8 +75,8 @@ class Scaler:
         ]
         self.deployer.settle(name, ProductionVariants=kept, FailureReason=reason[:1024], **_DONE)
 
-    def _end(self, replicas: list[Replica], drain: float = 0.0) -> None:
-        fleets.end(replicas, self.deployer.settings.stop_grace, drain)
+    def _end(self, replicas: list[Replica]) -> None:
+        fleets.end(replicas, self.deployer.settings.stop_grace)
         for replica in replicas:
             shutil.rmtree(replica.directory, ignore_errors=True)
 
