@@ -41,7 +41,8 @@ def run(data: Path | None) -> Figure:
         scratch = Path(directory)
         drop = data or _drawn(scratch / "drop")
         write_sides(drop, scratch / "sides", {"train": 0.8, "validation": 0.2}, limit=_PRODUCTS)
-        model = train(scratch / "job", scratch / "sides", epochs="3", patience="0")
+        train(scratch / "job", scratch / "sides", epochs="3", patience="0")
+        model = scratch / "job" / "model"
         pictures = [path.read_bytes() for path in sorted((drop / "images").iterdir())[:PICTURES]]
         with (
             serving(scratch / "deployed", model, 18_080) as deployed,

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import Figure, NoDataError, _kaggle, _training
+from benchmarks import Figure, NoDataError, _image, _kaggle
 from benchmarks._sides import write_side
 from lookbook.drops import pictures, styles, vocabulary
 from lookbook.vqa.questions import ATTRIBUTES, PRESETS
@@ -126,7 +126,7 @@ def _pretrained(scratch: Path, data: Path, products: Iterable[Product]) -> tuple
         writer.writeheader()
         writer.writerows(rows)
     before = _cpu_minutes()
-    _training.run("-m", "lookbook_image.pretrain", "--drops", str(drop), "--out", str(base))
+    _image.run("-m", "lookbook_image.pretrain", "--drops", str(drop), "--out", str(base))
     return base, _cpu_minutes() - before
 
 
@@ -147,13 +147,13 @@ def _scored(
             sides[_side(product, fold)].append((product.product_id, product.path.read_bytes(), product.labels))
         for name, side in sides.items():
             write_side(directory / "sides" / name, side)
-        report = _training.train(directory / "job", base, directory / "sides", HYPERPARAMETERS)
+        report = _image.train(directory / "job", directory / "sides", base=base, **HYPERPARAMETERS)
         seconds += report["cpu_seconds"]
         directories.append(directory)
         print(
             f"fold {fold}: {len(sides['benchmark'])} products held out, {report['cpu_seconds']:.0f} CPU-s", flush=True
         )
-    return _training.script(_HERE / "_real_accuracy.py", *directories), seconds / 60
+    return _image.script(_HERE / "_real_accuracy.py", *directories), seconds / 60
 
 
 def _side(product: Product, fold: int) -> str:

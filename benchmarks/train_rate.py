@@ -12,7 +12,7 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from benchmarks import Figure, _training
+from benchmarks import Figure, _image
 from benchmarks._sides import write_sides
 from lookbook.drops.sample.layout import write_drop
 
@@ -31,8 +31,8 @@ def run(data: Path | None) -> Figure:
         products = write_sides(data or _drawn(scratch / "drop"), scratch / "sides", SHARES, limit=PRODUCTS)
         ours = _ours(scratch)
         sides = (scratch / "sides" / "train", scratch / "sides" / "benchmark")
-        theirs = _training.script(_HERE / "_reference_loop.py", "train", _training.BASE, *sides, EPOCHS)
-        step = _training.script(_HERE / "_midsize_step.py", _training.BASE)
+        theirs = _image.script(_HERE / "_reference_loop.py", "train", _image.BASE, *sides, EPOCHS)
+        step = _image.script(_HERE / "_midsize_step.py", _image.BASE)
     value = round(ours["pairs_per_second"] / theirs["pairs_per_second"], 1)
     steps_per_encoding = _EPOCHS_OF_A_TRAINING * ours["pairs_per_picture"]
     step_ratio = round(step["whole_s"] / (step["kept_s"] + step["encoding_s"] / steps_per_encoding), 2)
@@ -64,10 +64,9 @@ def _drawn(directory: Path) -> Path:
 
 def _ours(scratch: Path) -> dict[str, float]:
     """Run the training job's entry point, and ask the model that it leaves the held-out questions."""
-    hyperparameters = {"epochs": str(EPOCHS), "batch_size": "16", "patience": "0"}
-    report = _training.train(scratch / "job", _training.BASE, scratch / "sides", hyperparameters)
+    report = _image.train(scratch / "job", scratch / "sides", epochs=str(EPOCHS), batch_size="16", patience="0")
     merged = scratch / "job" / "model" / "merged"
-    scored = _training.script(_HERE / "_reference_loop.py", "score", merged, scratch / "sides" / "benchmark")
+    scored = _image.script(_HERE / "_reference_loop.py", "score", merged, scratch / "sides" / "benchmark")
     counts = report["sides"]["train"]
     return {
         "pairs_per_second": counts["pairs"] * EPOCHS / report["seconds"],
