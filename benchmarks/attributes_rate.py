@@ -1,7 +1,7 @@
 """How many times more pictures a second eight questions in one request bring than eight requests of one question each.
 
-Same container, same model, the same eight clients, pictures as large as a shop's originals. A reference-style request is
-the reference's: a picture and one question. The figure is against such requests of the very same container, in which
+Same container, same model, the same eight clients, pictures as large as a shop's originals. A reference-style request
+is the reference's: a picture and one question. The figure is against such requests of the very same container, in which
 those that wait share batches; beside it stands the ratio to a container that takes requests one at a time, as the
 reference's server does (``LOOKBOOK_MAX_BATCH_QUESTIONS=1``). What is measured takes turns, so that whatever else the
 machine does falls on all alike.
