@@ -150,10 +150,10 @@ class Settings(BaseSettings):
         20, ge=10, le=50, description="Share of the capacity that a canary, or each linear step, moves"
     )
     deployment_wait_s: int = Field(
-        0, ge=0, le=3600, description="Seconds that alarms are watched after each step; if one rings, AWS goes back"
+        0, ge=0, le=3600, description="Seconds that alarms are watched between steps; if one rings, AWS goes back"
     )
     deployment_termination_wait_s: int = Field(
-        0, ge=0, le=3600, description="Seconds that the old instances are kept after the last step"
+        0, ge=0, le=3600, description="Seconds that the old instances are kept, and alarms watched, after the last step"
     )
     deployment_max_s: int = Field(3600, ge=600, le=28_800, description="An update that takes longer is rolled back")
     endpoint_concurrency: int = Field(8, gt=0, description="Requests to the endpoint in flight from one task")

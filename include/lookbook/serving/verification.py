@@ -1,7 +1,7 @@
 """Proof that a deployment took place: the config asked for, the new model on every instance, and its own answers.
 
-SageMaker returns an endpoint to ``InService`` with its **old** config when an update fails, and doesn't say which instance
-answered a request. Hence: the config is compared, so many requests are sent that an instance with another
+SageMaker returns an endpoint to ``InService`` with its **old** config when an update fails, and does not say which
+instance answered a request. Hence: the config is compared, so many requests are sent that an instance with another
 model would have answered one of them, and what is asked are the evaluation's golden questions, which this very model
 answered before (docs/decisions/0020-deployed-means-verified.md).
 """
