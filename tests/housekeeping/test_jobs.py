@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from lookbook.aws import client
 from lookbook.housekeeping import jobs
+from lookbook.housekeeping.plans import Expiry
 from lookbook.training.requests import training_request
 
 RUN = "manual__2026-11-16T03:00:00+00:00"
@@ -86,3 +89,23 @@ def test_a_transform_job_that_runs_may_share_is_stopped_when_they_all_are_over(
     )
     assert [expiry.name for expiry in plan.expiries] == stopped
     assert plan.left == ()
+
+
+def test_jobs_are_stopped_and_one_that_ended_by_itself_is_no_error() -> None:
+    going = [
+        Expiry("training_job", "lookbook-train-1", "its run is over", LATER),
+        Expiry("transform_job", "lookbook-predict-1", "every run is over", LATER),
+    ]
+    with Stubber(client("sagemaker")) as sagemaker:
+        sagemaker.add_client_error(
+            "stop_training_job", "ValidationException", "The training job is in status Completed."
+        )
+        sagemaker.add_response("stop_transform_job", {}, {"TransformJobName": "lookbook-predict-1"})
+        jobs.expire(going, lambda dag_id, run_id: True)
+        sagemaker.assert_no_pending_responses()
+
+
+def test_a_refusal_to_stop_a_job_is_not_passed_over() -> None:
+    with Stubber(client("sagemaker")) as sagemaker, pytest.raises(ClientError, match="AccessDenied"):
+        sagemaker.add_client_error("stop_training_job", "AccessDeniedException", "no")
+        jobs.expire([Expiry("training_job", "lookbook-train-1", "", LATER)], lambda dag_id, run_id: True)

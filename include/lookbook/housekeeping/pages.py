@@ -51,5 +51,12 @@ def amount(size: float) -> str:
 
 def _cell(value: object) -> str:
     number = isinstance(value, int | float)
-    text = "–" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value)
-    return f"<td{' class=number' if number else ''}>{escape(text)}</td>"
+    return f"<td{' class=number' if number else ''}>{escape(_shown(value))}</td>"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if 0 < abs(value) < 1 else f"{value:,.2f}"
