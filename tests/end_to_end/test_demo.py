@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 PRODUCTS = 200
 WATCH = "watch_drops"
 UPLOAD = "import pathlib, sys; from lookbook import drops; drops.upload(pathlib.Path(sys.argv[1]), sys.argv[2])"
+# What is skipped where all goes well: the way back of a deployment, and batch transform for so few pictures.
+NEEDLESS = {RETRAIN: {"put_back", "reject_package"}, DESCRIBE: {"create_transform_model", "transform"}}
 LONGEST_DEMO_S = 600  # twice the goal of `make bench NAME=demo_warm`, which is where speed is judged
 
 
@@ -173,11 +175,20 @@ def test_lineage_leads_from_a_description_to_the_pictures_checksum(demo: Demo, p
     assert "The chain is whole" in chain
 
 
-def test_the_three_dags_ran_once_each_and_every_task_succeeded(api: AirflowApi, demo: Demo) -> None:
+def test_the_three_dags_ran_once_each_and_every_task_that_was_needed_succeeded(api: AirflowApi, demo: Demo) -> None:
     for dag_id in (INGEST, RETRAIN, DESCRIBE):
         (run,) = api.runs(dag_id)
         assert run.state == "success"
-        assert {instance.state for instance in api.task_instances(run)} == {"success"}
+        states = {instance.task_id: instance.state for instance in api.task_instances(run)}
+        assert {task_id for task_id, state in states.items() if state != "success"} == NEEDLESS.get(dag_id, set())
+
+
+def test_the_model_was_put_in_service_when_it_repeated_what_it_answered_in_the_evaluation(api: AirflowApi) -> None:
+    (run,) = api.runs(RETRAIN)
+    verified = api.xcom(run, "verify")
+
+    assert verified["golden"] == verified["requests"] >= 8
+    assert verified["instances"] == 1
 
 
 def test_each_product_is_a_mapped_task_named_by_it(api: AirflowApi, published: dict[str, Any]) -> None:
