@@ -21,7 +21,7 @@ from lookbook.serving.inputs import Input
 from lookbook.serving.invocation import MalformedResponseError, read_answers, trouble
 from lookbook.serving.models import AskedModel
 from lookbook.settings import get_settings
-from lookbook.vqa.questions import QUESTIONS
+from lookbook.vqa.questions import QUESTIONS, WORDINGS
 
 MODEL = AskedModel("v1", "arn", "model-v1", ("Fabric",), "config-v1")
 
@@ -236,6 +236,12 @@ def container_says(**fault: object) -> bytes:
 def test_an_answer_of_another_form_is_no_answer(fault: dict[str, Any]) -> None:
     with pytest.raises(MalformedResponseError):
         read_answers(container_says(**fault), ("Fabric",))
+
+
+def test_an_answer_counts_in_whatever_words_of_training_it_was_asked_for() -> None:
+    words = WORDINGS["Fabric"][-1]
+    [read] = read_answers(container_says(question=words), ("Fabric",)).answers
+    assert (read.question, read.value) == (words, "Wool")
 
 
 def test_an_answer_without_a_value_is_an_abstention_only_if_it_is_about_the_attribute() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadErro
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from lookbook.errors import PermanentError
-from lookbook.vqa.questions import QUESTIONS
+from lookbook.vqa.questions import QUESTIONS, WORDINGS
 
 # Everything that can come instead of a response; the last three say that nobody answered.
 CALL_ERRORS = (ClientError, HTTPClientError, NoConnectionError, IncompleteReadError)
@@ -101,7 +102,8 @@ def request_body(picture: bytes, attributes: tuple[str, ...]) -> bytes:
 def read_answers(body: bytes, attributes: tuple[str, ...]) -> Answers:
     """Read the answers about ``attributes`` out of the container's response, in that order.
 
-    A picture that was sent as such is asked everything that the model knows; answers to other questions are left out.
+    A picture that was sent as such is asked everything that the model knows, in any of the words that it was taught;
+    answers to other questions are left out.
 
     Raises:
         MalformedResponseError: the response has another form, or lacks an answer.
@@ -109,7 +111,7 @@ def read_answers(body: bytes, attributes: tuple[str, ...]) -> Answers:
     try:
         response = orjson.loads(body)
         given = {answer["question"]: answer for answer in response["answers"]}
-        answers = tuple(_answer(attribute, given[QUESTIONS[attribute]]) for attribute in attributes)
+        answers = tuple(_answer(attribute, given[_asked(attribute, given)]) for attribute in attributes)
         return Answers(_text(response["model_version"]), answers)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise MalformedResponseError(
@@ -153,6 +155,11 @@ def _retry_after(response: dict[str, Any]) -> float | None:
     return float(asked) if asked.isdecimal() else None
 
 
+def _asked(attribute: str, given: Mapping[str, Any]) -> str:
+    """Return the words in which an attribute was asked for: those of service, if it was asked in several."""
+    return next((words for words in WORDINGS[attribute] if words in given), QUESTIONS[attribute])
+
+
 def _answer(attribute: str, given: dict[str, Any]) -> Answer:
     # An answer about another attribute than the question's says nothing about it.
     known = given["attribute"] == attribute
@@ -160,7 +167,7 @@ def _answer(attribute: str, given: dict[str, Any]) -> Answer:
     probability = float(given["probability"])
     if not 0 <= probability <= 1:
         raise ValueError(f"a probability of {probability}")
-    return Answer(attribute, QUESTIONS[attribute], value, probability, _text(given["text"]), known and value is None)
+    return Answer(attribute, given["question"], value, probability, _text(given["text"]), known and value is None)
 
 
 def _text(given: object) -> str:
