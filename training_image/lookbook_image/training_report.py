@@ -6,6 +6,7 @@ import dataclasses
 import json
 import resource
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -77,8 +78,9 @@ def vocabulary(side: Side) -> dict[str, list[str]]:
 
 
 def _questions(side: Side) -> dict[str, str]:
-    """Return one of the questions that are asked about each attribute."""
-    return dict(sorted(zip(side.attributes, side.questions, strict=True), reverse=True))
+    """Return, by attribute, the question that is asked most often: that of service, of which others are paraphrases."""
+    counted = Counter(zip(side.attributes, side.questions, strict=True))
+    return dict(sorted(counted, key=lambda asked: (counted[asked], asked)))
 
 
 def _counts(side: Side) -> dict[str, int]:
