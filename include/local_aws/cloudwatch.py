@@ -14,7 +14,7 @@ from typing import Any
 from local_aws.alarms import Weighted, judge, percentile, statistics
 
 # Values of as many seconds share their time: alarms have periods of ten seconds and more.
-_SLOT = 2
+_SLOT = 5
 
 
 class CloudWatch:

@@ -35,7 +35,8 @@ class Caller:
     def __init__(self, capture: Capture, cloudwatch: CloudWatch, timeout: float) -> None:
         self._capture, self._cloudwatch = capture, cloudwatch
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=5.0),
+            # To connect too: on this machine that takes long only when everything does.
+            timeout=timeout,
             # Idle connections are given up well before a container's server closes them (uvicorn: after 5 s).
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=2.0),
             trust_env=False,
@@ -65,7 +66,7 @@ class Caller:
         return answer
 
     async def _post(self, replica: Replica, call: Call) -> httpx.Response:
-        limit = httpx.USE_CLIENT_DEFAULT if call.seconds is None else httpx.Timeout(call.seconds, connect=5.0)
+        limit = httpx.USE_CLIENT_DEFAULT if call.seconds is None else httpx.Timeout(call.seconds)
         url, body = f"{replica.url}/invocations", call.event.asked.body
         return await self._client.post(url, content=body, headers=call.headers, timeout=limit)
 

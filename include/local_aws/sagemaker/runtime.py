@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 
 import httpx
@@ -18,6 +19,8 @@ from local_aws.sagemaker.fleet import LOG_GROUP, Fleet
 from local_aws.sagemaker.hosting import Hosting
 from local_aws.sagemaker.replica import Replica
 from local_aws.settings import ACCOUNT, REGION
+
+logger = logging.getLogger(__name__)
 
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _INFERENCE_ID = "x-amzn-sagemaker-inference-id"
@@ -80,6 +83,7 @@ class Runtime:
         try:
             return _answer(await self._caller.ask(fleet, replica, call), fleet, replica)
         except httpx.TimeoutException as error:
+            logger.warning("Endpoint %s, variant %s: %r", fleet.endpoint, replica.name, error)
             message = "Your invocation timed out while waiting for a response from container primary."
             raise _model_error(fleet, replica, 0, message, message) from error
         except httpx.ConnectError as error:
