@@ -70,6 +70,10 @@ def test_the_picture_is_the_questions_own_and_small(side: Side) -> None:
     shown = Image.open(io.BytesIO(base64.b64decode(data)))
     assert shown.width <= THUMBNAIL[0] and shown.height <= THUMBNAIL[1]
     # The garment's own colour stands in the middle.
-    [own] = [picture for place, picture in pairs.open_pictures(side, at_least=1) if side.pictures[place] == one.name]
+    [own] = [
+        picture
+        for place, picture in pairs.open_pictures(side, at_least=THUMBNAIL[0])
+        if side.pictures[place] == one.name
+    ]
     middle = np.array(own.getpixel((own.width // 2, own.height // 2)))
     assert np.abs(middle - shown.getpixel((shown.width // 2, shown.height // 2))).max() < 25
