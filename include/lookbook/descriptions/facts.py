@@ -2,7 +2,7 @@
 
 The catalogue wins. The attribute model fills in what the catalogue doesn't state, where it is sure enough; where
 both speak and disagree, the difference is kept for the people who look after the data. How sure each attribute's
-answers must be is settled where the model answers (docs/decisions/0021-how-the-model-is-asked.md); here is only a floor.
+answers must be is settled where the model answers (docs/decisions/0021-how-the-model-is-asked.md); here is a floor.
 """
 
 from __future__ import annotations
