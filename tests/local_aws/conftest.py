@@ -246,7 +246,7 @@ def tar(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 30) -> Any:
+def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
     """Look until there is something to see, and return it."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):

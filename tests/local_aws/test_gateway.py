@@ -35,7 +35,7 @@ def test_it_listens_on_loopback_only(gateway: LocalAws) -> None:
     [
         ("sagemaker", "list_pipelines", {}),
         ("sagemaker", "create_training_plan", {"TrainingPlanName": "x", "TrainingPlanOfferingId": "y"}),
-        ("sagemaker-runtime", "invoke_endpoint_async", {"EndpointName": "x", "InputLocation": "s3://x/y"}),
+        ("sagemaker-runtime", "invoke_endpoint_with_response_stream", {"EndpointName": "x", "Body": b"{}"}),
         ("bedrock", "list_guardrails", {}),
         ("dynamodb", "list_tables", {}),
         ("ec2", "describe_instances", {}),
