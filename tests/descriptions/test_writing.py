@@ -231,6 +231,6 @@ async def test_a_shard_outlasts_a_quota_of_local_aws(monkeypatch: pytest.MonkeyP
 
     with serving(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
-        summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(62))))
-    assert (summary["published"], summary["failed"]) == (62, 0)
+        summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(66))))
+    assert (summary["published"], summary["failed"]) == (66, 0)
     assert throttled
