@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.local_aws.conftest import Account, LocalAws, variant, wait_for
 
-OUTPUT = {"S3OutputPath": "s3://data/async/out", "S3FailurePath": "s3://data/async/failed"}
+OUTPUT = {"S3OutputPath": "s3://data/asynchronous/out", "S3FailurePath": "s3://data/asynchronous/failed"}
 
 
 def _endpoint(account: Account, name: str, **client: int) -> str:
@@ -21,12 +21,12 @@ def _endpoint(account: Account, name: str, **client: int) -> str:
 
 @pytest.fixture(scope="module")
 def served(account: Account) -> str:
-    return _endpoint(account, "async", MaxConcurrentInvocationsPerInstance=1)
+    return _endpoint(account, "asynchronous", MaxConcurrentInvocationsPerInstance=1)
 
 
 def _ask(account: Account, endpoint: str, body: bytes, **request: Any) -> dict[str, Any]:
-    account.put(f"async/in/{endpoint}/", body=body)
-    given = {"EndpointName": endpoint, "InputLocation": f"s3://data/async/in/{endpoint}/body"}
+    account.put(f"asynchronous/in/{endpoint}/", body=body)
+    given = {"EndpointName": endpoint, "InputLocation": f"s3://data/asynchronous/in/{endpoint}/body"}
     return dict(account.runtime.invoke_endpoint_async(**given, **request))
 
 
@@ -43,7 +43,7 @@ def test_the_answer_is_written_where_the_response_says(account: Account, served:
     response = _ask(account, served, bytes(range(200)), **told)
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 202
     assert response["InferenceId"] == "picture-7"
-    assert response["OutputLocation"].startswith("s3://data/async/out/")
+    assert response["OutputLocation"].startswith("s3://data/asynchronous/out/")
     answer = json.loads(wait_for(lambda: _read(account, response["OutputLocation"])))
     assert (answer["model"], answer["length"]) == ("weights", 200)
     assert (answer["content_type"], answer["accept"]) == ("application/x-image", "application/json")
@@ -62,7 +62,7 @@ def test_a_failure_is_written_apart(account: Account, served: str) -> None:
 
 
 def test_an_input_that_is_not_there_is_a_failure(account: Account, served: str) -> None:
-    request = {"EndpointName": served, "InputLocation": "s3://data/async/in/nothing"}
+    request = {"EndpointName": served, "InputLocation": "s3://data/asynchronous/in/nothing"}
     response = account.runtime.invoke_endpoint_async(**request)
     assert b"can't be read" in wait_for(lambda: _read(account, response["FailureLocation"]))
 

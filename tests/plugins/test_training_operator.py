@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -199,10 +200,21 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_waiting_worker_looks_at_the_pace_that_was_asked_for(
     account: Account, run_dag: Run, naps: list[float], looks: list[str], operator: Any
 ) -> None:
-    request = training_request(unique("job"), {"do": "succeed", "seconds": "0.3"})
+    name = unique("job")
+    releasing = threading.Thread(target=release_after, args=(account.base(name), naps, 5))
+    releasing.start()
+    request = training_request(name, {"do": "wait"})
     assert train(run_dag, request, operator, deferrable=False, print_log=True).state == "success"
+    releasing.join()
     assert set(naps) == {1}
-    assert len(looks) >= len(naps) > 3
+    assert len(looks) >= len(naps) >= 5
+
+
+def release_after(job: Path, naps: list[float], number: int) -> None:
+    """Let a waiting job go on after as many naps."""
+    wait_for((job / "checkpoints/progress").exists)
+    wait_for(lambda: len(naps) >= number)
+    (job / "release").touch()
 
 
 @ours_and(TrainingJobOperator, SageMakerTrainingOperator, "reads lineage from what only its wait sets")
