@@ -78,7 +78,7 @@ async def test_every_product_gets_a_row_that_traces_it(bedrock: ScriptedBedrock)
         0,
     )
     assert row["request_id"]
-    assert storage.read_json(row["result_uri"])["description"] == row["description"]
+    assert storage.read_json(row["result_uri"])["text"]["description"] == row["description"]
 
 
 async def test_withheld_and_failed_products_say_why(bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from lookbook.aws import async_client
 from lookbook.descriptions import plans, writing
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.results import Result
+from lookbook.descriptions.texts import ProductText
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage.records import Dataset, TaskKey, recording
 from lookbook.settings import get_settings
@@ -46,7 +47,7 @@ def shard(*items: WorkItem) -> dict[str, Any]:
 async def test_a_faithful_text_is_published(bedrock: ScriptedBedrock) -> None:
     bedrock.script = [said(GOOD, input_tokens=1000, output_tokens=100)]
     result = await describe(work_item())
-    assert (result.status, result.description, result.reasons) == ("published", GOOD, ())
+    assert (result.status, result.text, result.reasons) == ("published", ProductText(GOOD), ())
     assert (result.calls, result.input_tokens, result.output_tokens) == (1, 1000, 100)
     assert result.cost_usd == pytest.approx(0.0012)
     assert result.request_id
@@ -63,7 +64,7 @@ async def test_the_prompt_states_the_facts_and_nothing_of_the_name(bedrock: Scri
 async def test_an_unfaithful_text_is_written_again_with_its_faults(bedrock: ScriptedBedrock) -> None:
     bedrock.script = [said(BAD), said(GOOD)]
     result = await describe(work_item())
-    assert (result.status, result.description, result.calls) == ("published", GOOD, 2)
+    assert (result.status, result.text, result.calls) == ("published", ProductText(GOOD), 2)
     assert (result.input_tokens, result.output_tokens) == (200, 40)
     second = bedrock.requests[1]["messages"]
     assert [turn["role"] for turn in second] == ["user", "assistant", "user"]
@@ -79,13 +80,13 @@ async def test_a_text_that_stays_unfaithful_is_withheld_with_the_reasons(bedrock
     bedrock.script = [said(BAD), said("A blue shirt.")]
     result = await describe(work_item())
     assert (result.status, result.reasons) == ("withheld", ("it doesn't state Fabric: Cotton",))
-    assert result.description == "A blue shirt."
+    assert result.text == ProductText("A blue shirt.")
 
 
 async def test_a_filtered_text_is_withheld_without_another_try(bedrock: ScriptedBedrock) -> None:
     bedrock.script = [said("", "content_filtered")]
     result = await describe(work_item())
-    assert (result.status, result.reasons, result.description) == ("withheld", ("content_filtered",), None)
+    assert (result.status, result.reasons, result.text) == ("withheld", ("content_filtered",), None)
     assert len(bedrock.requests) == 1
 
 

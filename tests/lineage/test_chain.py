@@ -18,6 +18,7 @@ from lookbook.catalog import tables
 from lookbook.catalog.schemas import DESCRIPTIONS
 from lookbook.descriptions import planning, plans
 from lookbook.descriptions.results import Result
+from lookbook.descriptions.texts import ProductText
 from lookbook.errors import PermanentError
 from lookbook.lineage import __main__ as command
 from lookbook.lineage import queries, records, store
@@ -124,8 +125,20 @@ def describe(model_version: str | None, **asked: Any) -> Result:
         shards = planning.plan_shards(plan.uri, {"model_version": model_version})
     [item] = plans.read_items(shards.shards[0].uri)
     with records.recording(task(DESCRIBE, "describe", 0)) as described:
-        result = Result(item, "published", (), "A blue shirt.", "request-1", 1, 210, 60, 0.000408, DESCRIBE, "run-1")
-        result = Result(**{**vars(result), "task_id": "describe", "map_index": 0})
+        result = Result(
+            item,
+            "published",
+            text=ProductText("A blue shirt."),
+            request_id="request-1",
+            calls=1,
+            input_tokens=210,
+            output_tokens=60,
+            cost_usd=0.000408,
+            dag_id=DESCRIBE,
+            run_id="run-1",
+            task_id="describe",
+            map_index=0,
+        )
         storage.write_json(item.result_uri, result.as_dict())
     with records.recording(task(DESCRIBE, "publish")) as published:
         table = pa.Table.from_pylist([result.row()], schema=DESCRIPTIONS)

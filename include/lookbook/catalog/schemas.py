@@ -139,14 +139,22 @@ DESCRIPTIONS = pa.schema(
         pa.field("status", pa.string(), nullable=False),  # published, withheld, failed; stale: its model was taken back
         pa.field("reasons", pa.list_(pa.string())),  # why not published
         pa.field("description", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("bullet_points", pa.list_(pa.string())),
+        pa.field("keywords", pa.list_(pa.string())),  # for search engines
+        pa.field("language", pa.string()),  # BCP 47: en-GB
         pa.field("facts", pa.list_(FACT)),
         pa.field("differences", pa.list_(DIFFERENCE)),
         pa.field("input_hash", pa.string()),
         pa.field("prompt_version", pa.string()),
         pa.field("prompt_sha256", pa.string()),
         pa.field("text_model_id", pa.string()),
+        pa.field("region", pa.string()),  # where the text model was asked
+        pa.field("mode", pa.string()),  # per_product, sharded or batch
         pa.field("request_id", pa.string()),
+        pa.field("calls", pa.int32()),
         pa.field("input_tokens", pa.int64()),
+        pa.field("cached_tokens", pa.int64()),  # of the input's tokens, those read from the model's cache
         pa.field("output_tokens", pa.int64()),
         pa.field("cost_usd", pa.float64()),
         pa.field("attribute_model_version", pa.string()),  # null: written from catalogue facts alone

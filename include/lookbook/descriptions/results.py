@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from lookbook import storage
 from lookbook.descriptions.plans import WorkItem
+from lookbook.descriptions.texts import ProductText
 from lookbook.lineage.records import TaskKey
 
 Status = Literal["published", "withheld", "failed"]
@@ -17,6 +18,8 @@ Status = Literal["published", "withheld", "failed"]
 class Result:
     """What became of one work item.
 
+    ``region`` and ``mode`` say where and how the model was asked: ``per_product``, ``sharded`` or ``batch``.
+    ``cached_tokens`` are those of ``input_tokens`` that the model read from its cache of prompts.
     Tokens and cost (USD at list price, ``None`` for an unlisted model) are those of all calls; ``request_id`` is
     the last call's, the one that wrote the description. The task is the one that paid for it.
     """
@@ -24,10 +27,13 @@ class Result:
     item: WorkItem
     status: Status
     reasons: tuple[str, ...] = ()
-    description: str | None = None
+    text: ProductText | None = None
+    region: str | None = None
+    mode: str | None = None
     request_id: str | None = None
     calls: int = 0
     input_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
     dag_id: str | None = None
@@ -43,15 +49,16 @@ class Result:
     def from_dict(cls, stored: Mapping[str, Any]) -> Result:
         """Return the result that :meth:`as_dict` stored."""
         item, reasons = WorkItem.from_dict(stored["item"]), tuple(stored["reasons"])
-        return cls(**{**stored, "item": item, "reasons": reasons})
+        text = ProductText.from_dict(stored["text"]) if stored["text"] else None
+        return cls(**{**stored, "item": item, "reasons": reasons, "text": text})
 
     def row(self) -> dict[str, Any]:
         """Return the result as a row of ``descriptions.descriptions``."""
         outcome = asdict(self)
-        item = outcome.pop("item")
-        del outcome["calls"], item["label"]
+        item, text = outcome.pop("item"), outcome.pop("text") or {}
+        del item["label"]
         uri = self.item.result_uri if self.status != "failed" else None
-        return {**item, **item["facts"], **outcome, "reasons": list(self.reasons), "result_uri": uri}
+        return {**item, **item["facts"], **outcome, **text, "reasons": list(self.reasons), "result_uri": uri}
 
 
 def task_columns(task: TaskKey | None) -> dict[str, Any]:

@@ -10,18 +10,17 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from lookbook import storage
 from lookbook.aws import async_client
-from lookbook.descriptions import bedrock, faithfulness, prompts
-from lookbook.descriptions.bedrock import Backoff, Reply, message
+from lookbook.descriptions import bedrock, prompts
+from lookbook.descriptions.bedrock import Backoff, Reply
 from lookbook.descriptions.cost import cost_usd
+from lookbook.descriptions.drafting import Ask, Draft, Messages, draft
 from lookbook.descriptions.plans import WorkItem, read_items, result_uri_of
-from lookbook.descriptions.prompts import Prompt
 from lookbook.descriptions.results import Result, stored_result, task_columns
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
@@ -29,14 +28,6 @@ from lookbook.progress import Progress
 from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A text with what is wrong with it, and the calls that it took."""
-
-    replies: tuple[Reply, ...]
-    problems: tuple[str, ...]
 
 
 async def describe_product(item: WorkItem, client: Any, backoff: Backoff | None = None) -> Result:
@@ -56,9 +47,8 @@ async def describe_product(item: WorkItem, client: Any, backoff: Backoff | None 
     if (done := await asyncio.to_thread(stored_result, item)) is not None:
         return done
     if not item.facts.facts:
-        return await _stored(Result(item, "withheld", ("no facts",), **task_columns(records.current_task())))
-    draft = await _draft(item, client, backoff)
-    return await _stored(_result(item, draft))
+        return await store(Result(item, "withheld", ("no facts",), **task_columns(records.current_task())))
+    return await store(result_of(item, await draft(item, _asking(item, client, backoff))))
 
 
 async def describe_shard(reference: Mapping[str, Any], backoff: Backoff | None = None) -> dict[str, Any]:
@@ -130,39 +120,23 @@ def _results(
     ]
 
 
-async def _draft(item: WorkItem, client: Any, backoff: Backoff | None) -> _Draft:
+def _asking(item: WorkItem, client: Any, backoff: Backoff | None) -> Ask:
     prompt = prompts.load(item.prompt_version)
-    messages = [message("user", prompt.first_message(item.facts.facts))]
-    first = _judged(item, (await _ask(item, client, prompt, messages, backoff),))
-    if not first.problems or first.replies[0].withheld:
-        return first
-    messages += [
-        message("assistant", first.replies[0].text),
-        message("user", prompt.rewrite_message(item.facts.facts, first.problems)),
-    ]
-    return _judged(item, (*first.replies, await _ask(item, client, prompt, messages, backoff)))
+
+    async def ask(messages: Messages) -> Reply:
+        return await bedrock.converse(client, item.text_model_id, prompt, messages, backoff)
+
+    return ask
 
 
-async def _ask(
-    item: WorkItem, client: Any, prompt: Prompt, messages: list[dict[str, Any]], backoff: Backoff | None
-) -> Reply:
-    return await bedrock.converse(client, item.text_model_id, prompt, messages, backoff)
-
-
-def _judged(item: WorkItem, replies: tuple[Reply, ...]) -> _Draft:
-    last = replies[-1]
-    if last.withheld:
-        return _Draft(replies, (last.withheld,))
-    return _Draft(replies, tuple(faithfulness.check(last.text, item.facts.facts).problems()))
-
-
-def _result(item: WorkItem, draft: _Draft) -> Result:
+def result_of(item: WorkItem, draft: Draft) -> Result:
+    """Return what became of a product whose text was drafted by the current task."""
     tokens = [sum(reply.input_tokens for reply in draft.replies), sum(reply.output_tokens for reply in draft.replies)]
     return Result(
         item=item,
         status="withheld" if draft.problems else "published",
         reasons=draft.problems,
-        description=draft.replies[-1].text or None,
+        text=draft.text,
         request_id=draft.replies[-1].request_id,
         calls=len(draft.replies),
         input_tokens=tokens[0],
@@ -172,7 +146,7 @@ def _result(item: WorkItem, draft: _Draft) -> Result:
     )
 
 
-async def _stored(result: Result) -> Result:
+async def store(result: Result) -> Result:
     """Store the outcome; if somebody was first, theirs is the product's."""
     content = orjson.dumps(result.as_dict(), option=orjson.OPT_SORT_KEYS)
     written = await asyncio.to_thread(storage.write_once, result.item.result_uri, content)
