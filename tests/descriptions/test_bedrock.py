@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.descriptions.conftest import AT_ONCE, ScriptedBedrock, refused, said
+from tests.descriptions.conftest import AT_ONCE, ScriptedBedrock, refused, said, work_item
 
 from lookbook.aws import async_client
 from lookbook.descriptions import prompts
-from lookbook.descriptions.bedrock import Backoff, Reply, converse, message
+from lookbook.descriptions.bedrock import Backoff, converse
+from lookbook.descriptions.conversation import Reply, message, request_of
 from lookbook.descriptions.cost import cost_usd, price_list
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.settings import get_settings
@@ -17,7 +18,7 @@ MODEL = "anthropic.claude-3-5-haiku-20241022-v1:0"
 
 async def ask(backoff: Backoff = AT_ONCE) -> Reply:
     async with async_client("bedrock-runtime", connections=2, attempts=1) as client:
-        return await converse(client, MODEL, prompts.load(), [message("user", "Hello")], backoff)
+        return await converse(client, MODEL, request_of(work_item(), [message("user", "Hello")]), backoff)
 
 
 async def test_a_reply_has_its_text_tokens_and_request_id(bedrock: ScriptedBedrock) -> None:

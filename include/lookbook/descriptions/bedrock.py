@@ -1,10 +1,11 @@
-"""One text from a Bedrock model through the Converse API, with retries for what time can mend."""
+"""A conversation with a Bedrock model through the Converse API, with retries for what time can mend."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from lookbook.descriptions.prompts import Prompt
+from lookbook.descriptions.conversation import Reply, reply_of
 from lookbook.errors import PermanentError, RetryableError
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,6 @@ _RETRYABLE_CODES = {
     "ModelNotReadyException",
     "ModelErrorException",
 }
-_WITHHOLDING_STOPS = {
-    "content_filtered": "content_filtered",
-    "guardrail_intervened": "guardrail",
-    "max_tokens": "truncated",
-}
 
 
 @dataclass(frozen=True)
@@ -55,32 +51,13 @@ class Backoff:
         return random.uniform(0, min(self.cap_s, self.base_s * 2**attempt))  # noqa: S311
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What the model answered; ``withheld`` is the reason why its text must not be used, if there is one."""
-
-    text: str
-    request_id: str
-    input_tokens: int
-    output_tokens: int
-    stop_reason: str
-    withheld: str | None = None
-
-
-class MalformedReplyError(RetryableError):
-    """The service answered something that is no Converse reply."""
-
-
-async def converse(
-    client: Any, model_id: str, prompt: Prompt, messages: list[dict[str, Any]], backoff: Backoff | None = None
-) -> Reply:
-    """Ask the model to continue ``messages`` under the prompt's system text and settings.
+async def converse(client: Any, model_id: str, request: Mapping[str, Any], backoff: Backoff | None = None) -> Reply:
+    """Ask a model to continue a conversation.
 
     Args:
         client: an aiobotocore client of ``bedrock-runtime``, made with ``attempts=1``: the retries are here.
         model_id: a model id or inference profile.
-        prompt: gives system text, ``max_tokens`` and ``temperature``.
-        messages: as Converse takes them, the last one the user's.
+        request: of :func:`lookbook.descriptions.conversation.request_of`.
         backoff: how often and how far apart to try.
 
     Raises:
@@ -90,7 +67,7 @@ async def converse(
     backoff = backoff or Backoff()
     for attempt in range(1, backoff.attempts + 1):
         try:
-            return await _call(client, model_id, prompt, messages)
+            return await _call(client, model_id, request)
         except RetryableError as error:
             last = error
             if attempt < backoff.attempts:
@@ -100,20 +77,10 @@ async def converse(
     raise RetryableError(f"Bedrock model {model_id} gave no answer in {backoff.attempts} attempts. Last: {last}")
 
 
-def message(role: str, text: str) -> dict[str, Any]:
-    """Return one message of a conversation; ``role`` is ``user`` or ``assistant``."""
-    return {"role": role, "content": [{"text": text}]}
-
-
-async def _call(client: Any, model_id: str, prompt: Prompt, messages: list[dict[str, Any]]) -> Reply:
+async def _call(client: Any, model_id: str, request: Mapping[str, Any]) -> Reply:
     try:
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            answer = await client.converse(
-                modelId=model_id,
-                system=[{"text": prompt.system}],
-                messages=messages,
-                inferenceConfig={"maxTokens": prompt.max_tokens, "temperature": prompt.temperature},
-            )
+            answer = await client.converse(modelId=model_id, **request)
     except ClientError as error:
         raise _translated(error, model_id) from error
     except ParamValidationError as error:
@@ -122,7 +89,7 @@ async def _call(client: Any, model_id: str, prompt: Prompt, messages: list[dict[
         raise RetryableError(f"Bedrock did not answer properly ({type(error).__name__}: {error}).") from error
     except BotoCoreError as error:
         raise PermanentError(f"Bedrock cannot be called: {error} Check credentials and AWS_ENDPOINT_URL.") from error
-    return _reply(answer)
+    return reply_of(answer)
 
 
 def _translated(error: ClientError, model_id: str) -> PermanentError | RetryableError:
@@ -134,20 +101,3 @@ def _translated(error: ClientError, model_id: str) -> PermanentError | Retryable
     return PermanentError(
         f"{text} Check LOOKBOOK_TEXT_MODEL_ID, the region and the role's permission bedrock:InvokeModel."
     )
-
-
-def _reply(answer: dict[str, Any]) -> Reply:
-    try:
-        blocks, usage = answer["output"]["message"]["content"], answer["usage"]
-        text = " ".join(" ".join(block.get("text", "") for block in blocks).split())
-        return Reply(
-            text=text,
-            request_id=answer["ResponseMetadata"]["RequestId"],
-            input_tokens=usage["inputTokens"],
-            output_tokens=usage["outputTokens"],
-            stop_reason=answer["stopReason"],
-            # Asked again, the model would say the same: the temperature is 0.
-            withheld=_WITHHOLDING_STOPS.get(answer["stopReason"]) or (None if text else "empty"),
-        )
-    except (KeyError, TypeError) as error:
-        raise MalformedReplyError(f"Bedrock answered without {error}.") from error

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from lookbook.descriptions import faithfulness, prompts
-from lookbook.descriptions.bedrock import Reply, message
+from lookbook.descriptions.conversation import Messages, Reply, first_messages, message
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.texts import ProductText
 
-Messages = list[dict[str, Any]]
 Ask = Callable[[Messages], Awaitable[Reply]]
 
 
@@ -35,11 +33,6 @@ async def draft(item: WorkItem, ask: Ask) -> Draft:
         ask: has a model continue a conversation.
     """
     return await finish(item, judge(item, (await ask(first_messages(item)),)), ask)
-
-
-def first_messages(item: WorkItem) -> Messages:
-    """Return the conversation that asks for a product's text."""
-    return [message("user", prompts.load(item.prompt_version).first_message(item.facts.facts))]
 
 
 def judge(item: WorkItem, replies: tuple[Reply, ...]) -> Draft:

@@ -16,10 +16,11 @@ import orjson
 
 from lookbook import storage
 from lookbook.aws import async_client
-from lookbook.descriptions import bedrock, prompts
-from lookbook.descriptions.bedrock import Backoff, Reply
+from lookbook.descriptions import bedrock
+from lookbook.descriptions.bedrock import Backoff
+from lookbook.descriptions.conversation import Messages, Reply, request_of
 from lookbook.descriptions.cost import cost_usd
-from lookbook.descriptions.drafting import Ask, Draft, Messages, draft
+from lookbook.descriptions.drafting import Ask, Draft, draft
 from lookbook.descriptions.plans import WorkItem, read_items, result_uri_of
 from lookbook.descriptions.results import Result, stored_result, task_columns
 from lookbook.errors import PermanentError, RetryableError
@@ -121,10 +122,8 @@ def _results(
 
 
 def _asking(item: WorkItem, client: Any, backoff: Backoff | None) -> Ask:
-    prompt = prompts.load(item.prompt_version)
-
     async def ask(messages: Messages) -> Reply:
-        return await bedrock.converse(client, item.text_model_id, prompt, messages, backoff)
+        return await bedrock.converse(client, item.text_model_id, request_of(item, messages), backoff)
 
     return ask
 
