@@ -176,6 +176,15 @@ class Settings(BaseSettings):
     )
     shard_size: int = Field(100, ge=1, le=500, description="Products per shard")
     description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard")
+    review_limit: int = Field(
+        50, ge=1, le=500, description="Descriptions that a run of `review_descriptions` shows to people at most"
+    )
+    review_share: float = Field(
+        0.0, ge=0, le=1, description="Share of published descriptions that are shown to people as well, drawn by input"
+    )
+    review_wait_h: float = Field(
+        20, gt=0, le=720, description="Hours that a description waits for a person; then it stays what it is"
+    )
 
     # Housekeeping
     keep_champions: int = Field(

@@ -167,6 +167,31 @@ DESCRIPTIONS = pa.schema(
         pa.field("task_id", pa.string()),
         pa.field("map_index", pa.int32()),
         pa.field("result_uri", pa.string()),
+        pa.field("review", pa.string()),  # what a person decided; null: nobody was asked, or nobody answered
+        pa.field("edited", pa.bool_()),  # whether the text is a person's and not the model's any more
+        pa.field("reviewed_by", pa.string()),
+        pa.field("reviewed_at", pa.timestamp("us", tz="UTC")),
+        pa.field("review_reason", pa.string()),
+    ]
+)
+
+# Where a sure answer of the model contradicts the catalogue: one of the two is wrong, and a person must say which.
+FINDINGS = pa.schema(
+    [
+        pa.field("drop_id", pa.string(), nullable=False),
+        pa.field("product_id", pa.string(), nullable=False),
+        pa.field("attribute", pa.string(), nullable=False),
+        pa.field("article_type", pa.string()),
+        pa.field("catalogue_value", pa.string(), nullable=False),
+        pa.field("model_value", pa.string(), nullable=False),
+        pa.field("probability", pa.float64()),
+        pa.field("threshold", pa.float64()),  # how sure the model had to be
+        pa.field("model_version", pa.string()),
+        pa.field("picture_uri", pa.string()),
+        pa.field("picture_sha256", pa.string()),
+        pa.field("result_uri", pa.string()),  # what the model answered
+        pa.field("products_snapshot", pa.string()),
+        pa.field("first_seen_run", pa.string()),  # the first run that found the two values at odds
     ]
 )
 
@@ -201,5 +226,6 @@ TABLES: dict[str, pa.Schema] = {
     "training.vqa_pairs": VQA_PAIRS,
     "predictions.attributes": PREDICTED_ATTRIBUTES,
     "descriptions.descriptions": DESCRIPTIONS,
+    "quality.findings": FINDINGS,
     "lineage.runs": RUNS,
 }
