@@ -38,7 +38,10 @@ class DagRun:
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """One task of a run. ``map_index`` is -1 where it isn't mapped, ``state`` empty before it is scheduled."""
+    """One task of a run. ``map_index`` is -1 where it isn't mapped, ``state`` empty before it is scheduled.
+
+    ``started`` and ``ended`` are those of its last try.
+    """
 
     dag_id: str
     run_id: str
@@ -47,6 +50,8 @@ class TaskInstance:
     state: str
     try_number: int
     label: str | None
+    started: datetime | None = None
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -209,6 +214,8 @@ def _task_instance(entry: dict[str, Any]) -> TaskInstance:
         entry["state"] or "",
         entry["try_number"],
         entry["rendered_map_index"],
+        _moment(entry["start_date"]),
+        _moment(entry["end_date"]),
     )
 
 
