@@ -96,7 +96,8 @@ def test_a_refusal_says_what_was_asked_and_what_was_answered(server: Answers) ->
 def test_a_long_list_is_read_page_by_page(server: Answers) -> None:
     def page(first: int, count: int) -> str:
         entry = '{"dag_id": "d", "dag_run_id": "r", "task_id": "t", "map_index": %d, "state": null, "try_number": 1, '
-        entries = ", ".join((entry + '"rendered_map_index": null, "start_date": null, "end_date": null}') % index for index in range(first, first + count))
+        entry += '"rendered_map_index": null, "start_date": null, "end_date": null}'
+        entries = ", ".join(entry % index for index in range(first, first + count))
         return f'{{"task_instances": [{entries}], "total_entries": 150}}'
 
     server.prepared = [(200, page(0, 100)), (200, page(100, 50))]
