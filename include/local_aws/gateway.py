@@ -19,12 +19,13 @@ from local_aws.sagemaker.api import TARGET, SageMaker
 from local_aws.sagemaker.asynchronous import AsyncInvocations
 from local_aws.sagemaker.calling import Caller
 from local_aws.sagemaker.runtime import Runtime
-from local_aws.settings import Settings
+from local_aws.settings import REGION, Settings
 from local_aws.small_services import SERVICES, Receive, Scope, Send, SmallServices
 from local_aws.state import Store
 
 HEALTH = "/_local/health"
-_SIGNED_FOR = re.compile(r"Credential=[^/,]+/\d{8}/[^/,]+/([^/,]+)/aws4_request")
+BEDROCK_COUNTS = "/_local-aws/bedrock"
+_SIGNED_FOR = re.compile(r"Credential=[^/,]+/\d{8}/([^/,]+)/([^/,]+)/aws4_request")
 _MODEL_PATH = re.compile(r"^/model/.+/(converse|invoke)$")
 
 
@@ -55,15 +56,17 @@ class Gateway:
 
     async def _own(self, request: Request) -> Response | None:
         """Answer what is ours, and refuse what is nobody's; None is ministack's."""
-        path, service = request.url.path, _service(request)
+        path, (region, service) = request.scope["path"], _signed_for(request)
         if path == HEALTH:
             return JSONResponse({"status": "ok", "url": self._settings.url, "state": str(self._settings.state)})
+        if path == BEDROCK_COUNTS and request.method == "GET":
+            return JSONResponse(self._bedrock.counts.document())
         if request.headers.get("x-amz-target", "").startswith(TARGET):
             return await self.sagemaker.handle(request)
         if service == "sagemaker":
             return await self._runtime.handle(request)
         if service == "bedrock" or (not service and request.method == "POST" and _MODEL_PATH.match(path)):
-            return await self._bedrock.handle(request)
+            return await self._bedrock.handle(request, region)
         if service and service not in SERVICES:
             return _refusal(request, service)
         return None
@@ -82,11 +85,13 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _service(request: Request) -> str:
-    """Return the service a request is signed for, in its header or, presigned, in its query."""
-    presigned = request.query_params.get("X-Amz-Credential", "")
-    found = _SIGNED_FOR.search(request.headers.get("authorization", "") or f"Credential={presigned}")
-    return found.group(1) if found else ""
+def _signed_for(request: Request) -> tuple[str, str]:
+    """Return the region and the service a request is signed for, in its header or, presigned, in its query."""
+    signature = request.headers.get("authorization")
+    if not signature:
+        signature = f"Credential={request.query_params.get('X-Amz-Credential', '')}"
+    found = _SIGNED_FOR.search(signature)
+    return (found.group(1), found.group(2)) if found else (REGION, "")
 
 
 def _refusal(request: Request, service: str) -> Response:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -18,6 +19,21 @@ class Quota:
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+
+
+@dataclass(frozen=True)
+class FaultShares:
+    """Which shares of a Bedrock model's calls go wrong, 0 to 1 each and together; ``…_s`` in seconds."""
+
+    throttle: float = 0.0
+    error: float = 0.0
+    malformed: float = 0.0
+    hang: float = 0.0
+    slow: float = 0.0
+    refuse: float = 0.0
+    hang_s: float = 300.0
+    slow_s: float = 5.0
+    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,8 @@ class Settings:
     invocation_timeout: float = 60.0
     bedrock_models: tuple[str, ...] = ()
     bedrock_quotas: Mapping[str, Quota] = field(default_factory=dict)
+    bedrock_faults: Mapping[str, FaultShares] = field(default_factory=dict)
+    bedrock_latency_ms: float = 0.0
     llm_url: str | None = None
     llm_model: str | None = None
 
@@ -59,6 +77,7 @@ _NUMBERS = {
     "LOCAL_AWS_ENDPOINT_UNHEALTHY": ("endpoint_unhealthy", float),
     "LOCAL_AWS_ENDPOINT_DRAIN": ("endpoint_drain", float),
     "LOCAL_AWS_INVOCATION_TIMEOUT": ("invocation_timeout", float),
+    "LOCAL_AWS_BEDROCK_LATENCY_MS": ("bedrock_latency_ms", float),
 }
 
 
@@ -66,7 +85,7 @@ def from_environment(settings: Settings, environment: Mapping[str, str] = os.env
     """Return ``settings`` with what the environment says.
 
     Raises:
-        ValueError: a variable that holds no number, or quotas that are not the JSON they should be.
+        ValueError: a variable that holds no number, or quotas or faults that are not the JSON they should be.
     """
     numbers = {name: kind(environment[key]) for key, (name, kind) in _NUMBERS.items() if environment.get(key)}
     return replace(
@@ -74,6 +93,7 @@ def from_environment(settings: Settings, environment: Mapping[str, str] = os.env
         **numbers,
         bedrock_models=tuple(filter(None, environment.get("LOCAL_AWS_BEDROCK_MODELS", "").split(","))),
         bedrock_quotas=_quotas(environment.get("LOCAL_AWS_BEDROCK_QUOTAS") or "{}"),
+        bedrock_faults=_faults(environment.get("LOCAL_AWS_BEDROCK_FAULTS") or "{}"),
         llm_url=environment.get("LOOKBOOK_LOCAL_LLM_URL") or None,
         llm_model=environment.get("LOOKBOOK_LOCAL_LLM_MODEL") or None,
     )
@@ -85,3 +105,22 @@ def _quotas(text: str) -> dict[str, Quota]:
     except (ValueError, AttributeError) as error:
         expected = '{"<model id or *>": {"rpm": 50, "tpm": 20000}}'
         raise ValueError(f"LOCAL_AWS_BEDROCK_QUOTAS is {text!r}; expected JSON like {expected}") from error
+
+
+def _faults(text: str) -> dict[str, FaultShares]:
+    """Read shares for every model, or for each model its own."""
+    try:
+        given = json.loads(text)
+        by_model = given if all(isinstance(value, dict) for value in given.values()) else {"*": given}
+        return {model: _shares(shares) for model, shares in by_model.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        expected = '{"throttle": 0.5, "error": 0.05, "seed": 1} or the same for each of several "<model id or *>"'
+        raise ValueError(f"LOCAL_AWS_BEDROCK_FAULTS is {text!r} ({error}); expected JSON like {expected}") from error
+
+
+def _shares(given: Mapping[str, Any]) -> FaultShares:
+    shares = FaultShares(**given)
+    drawn = (shares.throttle, shares.error, shares.malformed, shares.hang, shares.slow)
+    if min(*drawn, shares.refuse) < 0 or sum(drawn) > 1 or shares.refuse > 1:
+        raise ValueError("shares are between 0 and 1, and throttle, error, malformed, hang and slow 1 at most together")
+    return shares

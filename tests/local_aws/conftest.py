@@ -35,6 +35,17 @@ SETTINGS = {
     "LOCAL_AWS_BEDROCK_QUOTAS": json.dumps(
         {"anthropic.one-a-minute": {"rpm": 1}, "anthropic.few-tokens": {"tpm": 200}}
     ),
+    "LOCAL_AWS_BEDROCK_FAULTS": json.dumps(
+        {
+            "anthropic.throttles": {"throttle": 1},
+            "anthropic.fails": {"error": 1},
+            "anthropic.fails-in-europe@eu-west-1": {"error": 1},
+            "anthropic.talks-rubbish": {"malformed": 1},
+            "anthropic.hangs": {"hang": 1},
+            "anthropic.hangs-briefly": {"hang": 1, "hang_s": 0.1},
+            "anthropic.refuses": {"refuse": 1},
+        }
+    ),
 }
 
 
@@ -78,7 +89,7 @@ class LocalAws:
         return boto3.client(
             service,
             endpoint_url=self.url,
-            region_name="us-east-1",
+            region_name=config.pop("region_name", "us-east-1"),
             aws_access_key_id="local",
             aws_secret_access_key="local",
             config=Config(retries={"max_attempts": 0}, **config),

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from local_aws.bedrock.conversation import tokens
+from local_aws.bedrock.places import Place
 from local_aws.bedrock.quota import Quotas
 from local_aws.bedrock.writer import REFUSAL, compose, read_facts
 from local_aws.errors import AwsError
@@ -81,6 +82,9 @@ def test_a_token_is_four_characters_begun() -> None:
     assert [tokens(text) for text in ("", "a", "abcd", "abcde")] == [0, 1, 1, 2]
 
 
+M = Place("m")
+
+
 class Clock:
     now = 0.0
 
@@ -92,27 +96,36 @@ def test_quotas_refill_evenly_over_a_minute() -> None:
     clock = Clock()
     quotas = Quotas({"m": Quota(requests_per_minute=6)}, clock)
     for _ in range(6):
-        quotas.reserve("m", 1)
+        quotas.reserve(M, 1)
     with pytest.raises(AwsError, match="Too many requests"):
-        quotas.reserve("m", 1)
+        quotas.reserve(M, 1)
     clock.now = 10.0
-    quotas.reserve("m", 1)
+    quotas.reserve(M, 1)
     with pytest.raises(AwsError):
-        quotas.reserve("m", 1)
+        quotas.reserve(M, 1)
 
 
 def test_tokens_that_were_reserved_and_not_used_are_given_back() -> None:
     quotas = Quotas({"*": Quota(tokens_per_minute=100)}, Clock())
-    quotas.reserve("m", 90)
-    quotas.give_back("m", 80)
-    quotas.reserve("m", 90)
+    quotas.reserve(M, 90)
+    quotas.give_back(M, 80)
+    quotas.reserve(M, 90)
     with pytest.raises(AwsError, match="Too many tokens"):
-        quotas.reserve("m", 1)
-    quotas.reserve("another model", 100)
+        quotas.reserve(M, 1)
+    quotas.reserve(Place("another model"), 100)
 
 
 def test_a_refused_request_is_not_counted() -> None:
     quotas = Quotas({"m": Quota(1, 100)}, Clock())
     with pytest.raises(AwsError, match="Too many tokens"):
-        quotas.reserve("m", 101)
-    quotas.reserve("m", 100)
+        quotas.reserve(M, 101)
+    quotas.reserve(M, 100)
+
+
+def test_each_region_has_a_quota_of_its_own() -> None:
+    quotas = Quotas({"m": Quota(1), "m@eu-west-1": Quota(2)}, Clock())
+    quotas.reserve(M, 1)
+    for _ in range(2):
+        quotas.reserve(Place("m", "eu-west-1"), 1)
+    with pytest.raises(AwsError, match="Too many requests"):
+        quotas.reserve(Place("m", "eu-west-1"), 1)

@@ -9,6 +9,7 @@ from local_aws.bedrock.conversation import Answer, Conversation, Message, block_
 from local_aws.errors import unsupported, validation
 
 _VERSION = "bedrock-2023-05-31"
+_STOP_REASONS = {"content_filtered": "refusal"}
 _UNSUPPORTED = ("tools", "tool_choice", "thinking")
 
 
@@ -34,7 +35,7 @@ def read(model: str, body: Any) -> Conversation:
     )
 
 
-def write(answer: Answer, model: str) -> dict[str, Any]:
+def write(answer: Answer, model: str, milliseconds: int) -> dict[str, Any]:
     """Return the answer in Anthropic's form."""
     digest = hashlib.sha256(f"{model}\n{answer.text}".encode()).hexdigest()
     return {
@@ -42,10 +43,19 @@ def write(answer: Answer, model: str) -> dict[str, Any]:
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": [{"type": "text", "text": answer.text}],
-        "stop_reason": answer.stop_reason,
+        "content": [{"type": "text", "text": answer.text}] if answer.text else [],
+        "stop_reason": _STOP_REASONS.get(answer.stop_reason, answer.stop_reason),
         "stop_sequence": None,
         "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},
+    }
+
+
+def headers(answer: Answer, milliseconds: int) -> dict[str, str]:
+    """Return what InvokeModel tells beside the body."""
+    return {
+        "X-Amzn-Bedrock-Input-Token-Count": str(answer.input_tokens),
+        "X-Amzn-Bedrock-Output-Token-Count": str(answer.output_tokens),
+        "X-Amzn-Bedrock-Invocation-Latency": str(milliseconds),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -39,13 +39,17 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's output. ``stop_reason`` is one of end_turn, max_tokens, stop_sequence."""
+    """A model's output. ``stop_reason`` is one of end_turn, max_tokens, stop_sequence, content_filtered."""
 
     text: str
     stop_reason: str
     input_tokens: int
     output_tokens: int
     writer: str
+
+    def refused(self) -> Answer:
+        """Return the answer of a model that won't say this."""
+        return replace(self, text="", stop_reason="content_filtered", output_tokens=0)
 
 
 def tokens(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from local_aws.bedrock.places import Place
 from local_aws.errors import AwsError
 from local_aws.settings import Quota
 
@@ -29,43 +30,45 @@ class Bucket:
 
 
 class Quotas:
-    """The quotas of every model; ``*`` is the one for models without their own.
+    """The quotas of every model in every region.
 
     A request reserves its input and ``max_tokens``; what of the latter wasn't used is given back, as on Bedrock.
     """
 
     def __init__(self, quotas: Mapping[str, Quota], clock: Callable[[], float] = time.monotonic) -> None:
         self._quotas, self._clock = quotas, clock
-        self._requests: dict[str, Bucket] = {}
-        self._tokens: dict[str, Bucket] = {}
+        self._requests: dict[Place, Bucket] = {}
+        self._tokens: dict[Place, Bucket] = {}
 
-    def reserve(self, model: str, tokens: int) -> None:
+    def reserve(self, place: Place, tokens: int) -> None:
         """Count a request and its tokens.
 
         Raises:
             AwsError: ThrottlingException; nothing was counted.
         """
-        quota = self._quotas.get(model) or self._quotas.get("*") or Quota()
-        requests = self._bucket(self._requests, model, quota.requests_per_minute)
-        amount = self._bucket(self._tokens, model, quota.tokens_per_minute)
+        if (quota := place.find(self._quotas)) is None:
+            return
+        requests = self._bucket(self._requests, place, quota.requests_per_minute)
+        amount = self._bucket(self._tokens, place, quota.tokens_per_minute)
         if requests and not requests.has(1):
-            raise _throttled("requests")
+            raise throttled("requests")
         if amount and not amount.has(tokens):
-            raise _throttled("tokens")
+            raise throttled("tokens")
         for bucket, taken in ((requests, 1), (amount, tokens)):
             if bucket:
                 bucket.take(taken)
 
-    def give_back(self, model: str, tokens: int) -> None:
+    def give_back(self, place: Place, tokens: int) -> None:
         """Return reserved tokens that weren't used."""
-        if model in self._tokens:
-            self._tokens[model].take(-tokens)
+        if place in self._tokens:
+            self._tokens[place].take(-tokens)
 
-    def _bucket(self, buckets: dict[str, Bucket], model: str, capacity: float | None) -> Bucket | None:
+    def _bucket(self, buckets: dict[Place, Bucket], place: Place, capacity: float | None) -> Bucket | None:
         if capacity is None:
             return None
-        return buckets.setdefault(model, Bucket(capacity, self._clock))
+        return buckets.get(place) or buckets.setdefault(place, Bucket(capacity, self._clock))
 
 
-def _throttled(what: str) -> AwsError:
+def throttled(what: str) -> AwsError:
+    """Return Bedrock's answer to a call above the quota of ``what``."""
     return AwsError("ThrottlingException", f"Too many {what}, please wait before trying again.", status=429)
