@@ -6,7 +6,9 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Callable, Container, Iterator
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import orjson
 from botocore.exceptions import ClientError
 
-from lookbook.aws import client
+from lookbook.aws import client, object_store
 from lookbook.errors import PermanentError, RetryableError
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
@@ -69,6 +71,41 @@ def read_bytes(uri: str) -> bytes:
             raise ObjectNotFoundError(f"{uri} does not exist.") from error
         raise
     return body
+
+
+def read_all(uris: Sequence[str], at_once: int = 32) -> Iterator[bytes | None]:
+    """Yield each object's content in the order of ``uris``, ``None`` where nothing is stored, some fetched ahead.
+
+    For objects by the thousand: it takes a fraction of what :func:`read_bytes` takes for each.
+
+    Args:
+        uris: of the objects.
+        at_once: how many are in flight or wait to be taken; it bounds the memory.
+
+    Raises:
+        RetryableError: one could not be fetched, after several attempts.
+    """
+    with ThreadPoolExecutor(at_once) as pool:
+        ahead: deque[Future[bytes | None]] = deque()
+        for uri in uris:
+            if len(ahead) == at_once:
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(_fetched, uri))
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _fetched(uri: str) -> bytes | None:
+    import obstore  # here, as few tasks read objects by the thousand
+    from obstore.exceptions import BaseError
+
+    bucket, key = split_uri(uri)
+    try:
+        return bytes(obstore.get(object_store(f"s3://{bucket}/"), key).bytes())
+    except FileNotFoundError:
+        return None
+    except BaseError as error:
+        raise RetryableError(f"{uri} could not be read: {error}") from error
 
 
 def read_json(uri: str) -> Any:

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.expressions import And
 
-from lookbook import storage
 from lookbook.catalog import tables
-from lookbook.catalog.schemas import DESCRIPTIONS
+from lookbook.descriptions import outcomes, reviewed
 from lookbook.descriptions.cost import price_list
-from lookbook.descriptions.plans import Shard, ShardPlan, WorkItem, read_items, read_plan, read_shards
-from lookbook.descriptions.results import Result, stored_result
+from lookbook.descriptions.plans import ShardPlan, read_shards
 from lookbook.lineage import records
 
 log = logging.getLogger(__name__)
 
 TABLE = "descriptions.descriptions"
-_READERS = 8
-_NO_OUTCOME = "its task left no outcome; look at its log, then run the drop again"
 
 
 @dataclass(frozen=True)
@@ -65,67 +61,47 @@ def publish(plan_uri: str, results: Sequence[Mapping[str, Any]]) -> Publication:
         plan_uri: of :func:`lookbook.descriptions.planning.plan_products`.
         results: what the mapped tasks returned, in any order; their ``uri`` is that of a list of outcomes.
     """
-    plan = read_plan(plan_uri)
-    shards = read_shards(plan.root)
-    outcomes = _outcomes(shards, results)
-    snapshot = _commit(plan.drop_id, outcomes) if outcomes else None
-    published = _publication(shards, outcomes, snapshot)
+    shards = read_shards(plan_uri.rpartition("/")[0])
+    rows = outcomes.rows_of(shards, [result["uri"] for result in results])
+    snapshot = _commit(shards.drop_id, rows) if len(rows) else None
+    published = _publication(shards, rows, snapshot)
     _report(published)
     return published
 
 
-def _outcomes(shards: ShardPlan, results: Sequence[Mapping[str, Any]]) -> list[Result]:
-    with ThreadPoolExecutor(_READERS) as pool:
-        lists = list(pool.map(storage.read_json, [result["uri"] for result in results]))
-        told = [Result.from_dict(stored) for stored in _flat(lists)]
-        by_input = {result.item.input_hash: result for result in told}
-        items = _flat(pool.map(_items, shards.shards))
-        return list(pool.map(lambda item: by_input.get(item.input_hash) or _looked_up(item), items))
+def _commit(drop_id: str, rows: pa.Table) -> str:
+    of_products = And(tables.equals("drop_id", drop_id), tables.one_of("product_id", rows["product_id"].to_pylist()))
+    return tables.replace(TABLE, reviewed.keep(drop_id, rows), of_products)
 
 
-def _items(shard: Shard) -> list[WorkItem]:
-    return read_items(shard.uri)
-
-
-def _looked_up(item: WorkItem) -> Result:
-    return stored_result(item) or Result(item, "failed", (_NO_OUTCOME,))
-
-
-def _flat(lists: Iterable[list[Any]]) -> list[Any]:
-    return [entry for entries in lists for entry in entries]
-
-
-def _commit(drop_id: str, outcomes: Sequence[Result]) -> str:
-    rows = pa.Table.from_pylist([outcome.row() for outcome in outcomes], schema=DESCRIPTIONS)
-    ids = [outcome.item.product_id for outcome in outcomes]
-    return tables.replace(TABLE, rows, And(tables.equals("drop_id", drop_id), tables.one_of("product_id", ids)))
-
-
-def _publication(shards: ShardPlan, outcomes: Sequence[Result], snapshot: str | None) -> Publication:
-    counted = Counter(outcome.status for outcome in outcomes)
+def _publication(shards: ShardPlan, rows: pa.Table, snapshot: str | None) -> Publication:
+    counted = Counter(rows["status"].to_pylist())
     version = shards.attribute_model_version
     return Publication(
         drop_id=shards.drop_id,
-        products=len(outcomes) + len(shards.unchanged),
+        products=len(rows) + len(shards.unchanged),
         published=counted["published"],
         withheld=counted["withheld"],
         failed=counted["failed"],
         unchanged=len(shards.unchanged),
-        input_tokens=sum(outcome.input_tokens for outcome in outcomes),
-        output_tokens=sum(outcome.output_tokens for outcome in outcomes),
-        cost_usd=_cost(outcomes),
+        input_tokens=_sum(rows["input_tokens"]),
+        output_tokens=_sum(rows["output_tokens"]),
+        cost_usd=_cost(rows),
         prices_of=price_list()["date"],
-        differences=sum(len(outcome.item.facts.differences) for outcome in outcomes),
+        differences=_sum(pc.list_value_length(rows["differences"])),
         attribute_model_version=version,
         facts_from=f"catalogue and model {version}" if version else "catalogue alone: no model is in service",
         snapshot=snapshot,
     )
 
 
-def _cost(outcomes: Sequence[Result]) -> float | None:
-    costs = [outcome.cost_usd for outcome in outcomes if outcome.calls]
-    known = [cost for cost in costs if cost is not None]
-    return round(sum(known), 6) if len(known) == len(costs) else None
+def _sum(numbers: pa.ChunkedArray) -> int:
+    return int(pc.sum(numbers, min_count=0).as_py())
+
+
+def _cost(rows: pa.Table) -> float | None:
+    costs = rows.filter(pc.field("calls") > 0)["cost_usd"]
+    return None if costs.null_count else round(pc.sum(costs, min_count=0).as_py(), 6)
 
 
 def _report(published: Publication) -> None:

@@ -54,11 +54,14 @@ class Result:
 
     def row(self) -> dict[str, Any]:
         """Return the result as a row of ``descriptions.descriptions``."""
-        outcome = asdict(self)
-        item, text = outcome.pop("item"), outcome.pop("text") or {}
-        del item["label"]
-        uri = self.item.result_uri if self.status != "failed" else None
-        return {**item, **item["facts"], **outcome, **text, "reasons": list(self.reasons), "result_uri": uri}
+        item, uri = self.item, self.item.result_uri if self.status != "failed" else None
+        facts = {
+            "facts": [vars(fact) for fact in item.facts.facts],
+            "differences": [vars(difference) for difference in item.facts.differences],
+        }
+        # Not asdict(), which copies to the last value: a run may have 44,000 of these.
+        columns = {**vars(item), **vars(self), **(vars(self.text) if self.text else {}), **facts, "result_uri": uri}
+        return {name: value for name, value in columns.items() if name not in ("item", "text", "label")}
 
 
 def task_columns(task: TaskKey | None) -> dict[str, Any]:
