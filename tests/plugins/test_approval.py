@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.exceptions import HITLTimeoutError
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from lookbook_airflow.defaults import DEFAULT_ARGS
 from lookbook_airflow.operators.approval import ApprovalIfNeededOperator, ModelApprovalOperator
@@ -80,15 +84,29 @@ def answered(option: str, reason: str | None, monkeypatch: pytest.MonkeyPatch) -
     rejections = Rejections()
     monkeypatch.setattr("lookbook.training.registry.reject", rejections.reject)
     monkeypatch.setattr("lookbook_airflow.operators.approval.traced", lambda _: contextlib.nullcontext())
-    operator = ModelApprovalOperator(task_id="ask", needed=True, package_arn="arn/3", subject="Serve?")
+    with DAG("serves", schedule=None):
+        operator = ModelApprovalOperator(task_id="ask", needed=True, package_arn="arn/3", subject="Serve?")
+        # A refusal ends in skipping what follows, which is an exception: nothing may be left to be done after it.
+        operator >> EmptyOperator(task_id="deploy")
     event = {
         "chosen_options": [option],
         "params_input": {"reason": reason},
         "responded_at": datetime.now(UTC),
         "responded_by_user": {"id": "1", "name": "ada"},
     }
-    operator.execute_complete({}, event)
+    context = {"ti": SimpleNamespace(map_index=-1, xcom_push=lambda **_: None), "task": operator}
+    with pytest.raises(DownstreamTasksSkipped) if option == "Reject" else contextlib.nullcontext():
+        operator.execute_complete(context, event)
     return rejections.told
+
+
+def test_a_question_that_nobody_answered_rejects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rejections = Rejections()
+    monkeypatch.setattr("lookbook.training.registry.reject", rejections.reject)
+    operator = ModelApprovalOperator(task_id="ask", needed=True, package_arn="arn/3", subject="Serve?")
+    with pytest.raises(HITLTimeoutError):
+        operator.execute_complete({}, {"error": "nobody answered", "error_type": "timeout"})
+    assert rejections.told == []
 
 
 def test_a_model_that_a_person_refuses_is_rejected_with_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,16 +71,18 @@ class ModelApprovalOperator(ApprovalIfNeededOperator):
         self.package_arn = package_arn
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Read the answer; where it is *Reject*, say so in the registry."""
+        """Read the answer; where it is *Reject*, say so in the registry before what follows is skipped.
+
+        Skipping is an exception that ends the task: nothing after it would be done.
+        """
         from lookbook.training import registry  # here, since DAG files import this module
 
-        answer = super().execute_complete(context, event)
-        if answer["chosen_options"] == [self.REJECT]:
-            by = (answer["responded_by_user"] or {}).get("name", "somebody")
+        if event.get("chosen_options") == [self.REJECT]:
+            by = (event.get("responded_by_user") or {}).get("name", "somebody")
             with traced(context):
-                registry.reject(self.package_arn, f"Refused by {by}: {_reason(answer)}")
-        return answer
+                registry.reject(self.package_arn, f"Refused by {by}: {_reason(event)}")
+        return super().execute_complete(context, event)
 
 
 def _reason(answer: dict[str, Any]) -> str:
-    return answer["params_input"].get("reason") or "no reason given."
+    return (answer.get("params_input") or {}).get("reason") or "no reason given."
