@@ -185,6 +185,15 @@ class Settings(BaseSettings):
     review_wait_h: float = Field(
         20, gt=0, le=720, description="Hours that a description waits for a person; then it stays what it is"
     )
+    batch_role_arn: str = Field(
+        "arn:aws:iam::000000000000:role/lookbook-bedrock", description="Role that Bedrock's batch jobs run under"
+    )
+    batch_deadline_hours: float = Field(
+        24,
+        gt=0,
+        le=168,
+        description="A batch job that has not ended so long after it was submitted is stopped; the rest goes on demand",
+    )
 
     # Housekeeping
     keep_champions: int = Field(
