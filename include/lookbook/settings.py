@@ -10,8 +10,11 @@ import sys
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lookbook.descriptions import languages
+from lookbook.errors import PermanentError
 
 
 class Settings(BaseSettings):
@@ -171,11 +174,40 @@ class Settings(BaseSettings):
     text_model_id: str = Field(
         "anthropic.claude-3-5-haiku-20241022-v1:0", description="Bedrock model that writes descriptions"
     )
+    prompt: str = Field(
+        "product_description@1",
+        pattern=r"^[a-z_]+@[0-9]+$",
+        description="Prompt version that texts are written with: a directory of `descriptions/prompts/`",
+    )
+    language: str = Field("en-GB", description="Language of the texts; one that the faithfulness check can read")
+    guardrail_id: str | None = Field(
+        None, description="Id or ARN of the Bedrock guardrail that every request passes through; unset: none"
+    )
+    guardrail_version: str = Field("DRAFT", description="Version of that guardrail")
+    description_picture: bool = Field(
+        False, description="The model that writes is shown the product's picture; it adds no fact"
+    )
+    judge_model_id: str | None = Field(
+        None, description="Bedrock model that reads each text after the faithfulness check passed it; unset: none does"
+    )
     per_product_limit: int = Field(
         200, ge=0, le=1000, description="Up to this many products get a mapped task each; above it, shards"
     )
     shard_size: int = Field(100, ge=1, le=500, description="Products per shard")
     description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard")
+    batch_from: int | None = Field(
+        None, ge=100, description="So many products or more to describe go through Bedrock batch jobs; unset: none do"
+    )
+    run_budget_usd: float | None = Field(
+        None,
+        gt=0,
+        description="A run whose texts may cost more waits for a person's approval in the Airflow UI; unset: none does",
+    )
+    month_budget_usd: float | None = Field(
+        None,
+        gt=0,
+        description="No text is written that would bring a calendar month (UTC) above this; unset: no limit",
+    )
     review_limit: int = Field(
         50, ge=1, le=500, description="Descriptions that a run of `review_descriptions` shows to people at most"
     )
@@ -208,6 +240,15 @@ class Settings(BaseSettings):
 
     # Waiting
     poll_interval_s: int = Field(30, gt=0, description="Seconds between looks at a SageMaker job or endpoint")
+
+    @field_validator("language")
+    @classmethod
+    def _can_be_checked(cls, tag: str) -> str:
+        """Refuse a language that no text could pass the faithfulness check in."""
+        try:
+            return languages.load(tag).tag
+        except PermanentError as error:
+            raise ValueError(str(error)) from error
 
 
 @lru_cache(maxsize=1)

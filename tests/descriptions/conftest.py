@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,8 @@ from lookbook.descriptions.prompts import load
 from lookbook.settings import get_settings
 
 DROP = "2026-11-16"
+PROSE = "product_description@1"  # the prompt version that is answered in prose, which is the shortest to script
+STRUCTURED = "product_description@2"
 AT_ONCE = Backoff(attempts=3, base_s=0.001, cap_s=0.001)
 
 Answer = tuple[int, dict[str, Any] | bytes, str | None]
@@ -46,6 +48,20 @@ def said(text: str, stop_reason: str = "end_turn", input_tokens: int = 100, outp
         "metrics": {"latencyMs": 7},
     }
     return 200, body, None
+
+
+def handed_over(
+    given: Mapping[str, Any] | str,
+    stop_reason: str = "tool_use",
+    name: str = "write_product_text",
+    tool_use_id: str = "tooluse_1",
+) -> Answer:
+    """A Converse reply whose text was handed to the tool."""
+    status, body, code = said("", stop_reason)
+    assert isinstance(body, dict)
+    use = {"toolUse": {"toolUseId": tool_use_id, "name": name, "input": given}}
+    body["output"]["message"]["content"] = [use]
+    return status, body, code
 
 
 def refused(code: str, status: int, message: str = "because") -> Answer:
@@ -183,19 +199,19 @@ def publish_answers(
     return tables.replace("predictions.attributes", table, tables.equals("drop_id", drop_id))
 
 
-def work_item(product_id: str = "38642", **facts: str) -> WorkItem:
+def work_item(product_id: str = "38642", prompt: str = PROSE, **facts: str) -> WorkItem:
     """A work item with the given facts (a shirt, if none are given)."""
     stated = facts or {"Article Type": "Shirts", "baseColour": "Blue", "Fabric": "Cotton"}
     merged = Facts(tuple(Fact(name.replace("_", " "), value) for name, value in stated.items()))
-    prompt, model = load(), get_settings().text_model_id
+    version, model = load(prompt), get_settings().text_model_id
     return WorkItem(
         drop_id=DROP,
         product_id=product_id,
         label=f"{product_id} Blue Shirt",
         facts=merged,
-        input_hash=input_hash(product_id, merged, prompt, model, "abc"),
-        prompt_version=prompt.version,
-        prompt_sha256=prompt.sha256,
+        input_hash=input_hash(product_id, merged, version, model, "abc"),
+        prompt_version=version.version,
+        prompt_sha256=version.sha256,
         text_model_id=model,
         attribute_model_version=None,
         endpoint_config=None,

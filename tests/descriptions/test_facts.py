@@ -6,7 +6,6 @@ import pytest
 
 from lookbook.descriptions import faithfulness, prompts, sanitising
 from lookbook.descriptions.facts import Difference, Fact, Facts, merge
-from lookbook.errors import PermanentError
 
 ROW = {
     "display_name": "Turtle Men Blue Shirt",
@@ -114,15 +113,3 @@ def test_a_fact_name_never_holds_the_colon_that_ends_it() -> None:
 def test_labels_are_short_plain_and_no_template() -> None:
     assert sanitising.label("1 {{ macros.x }}\n<script>") == "1 macros.x script"
     assert len(sanitising.label("x" * 200)) == 80
-
-
-def test_a_prompt_version_is_known_by_its_checksum() -> None:
-    prompt = prompts.load("v1")
-    assert (prompt.version, prompts.CURRENT, len(prompt.sha256)) == ("v1", "v1", 64)
-    # A prompt in service never changes: what was written with it names this checksum. Add v2 instead.
-    assert prompt.sha256 == "6032168b966f7d0041e7ed6e6ab00006bc8d0744cdc94c774fe9b6b22e13de3a"
-
-
-def test_an_unknown_prompt_version_is_refused() -> None:
-    with pytest.raises(PermanentError, match="no prompt version 'v0'"):
-        prompts.load("v0")

@@ -69,7 +69,11 @@ async def test_every_product_gets_a_row_that_traces_it(bedrock: ScriptedBedrock)
     assert row["differences"] == [
         {"attribute": "Fabric", "catalogue_value": "Cotton", "model_value": "Linen", "probability": 0.8}
     ]
-    assert (row["prompt_version"], row["attribute_model_version"], row["endpoint_config"]) == ("v1", "v3", "config-v3")
+    assert (row["prompt_version"], row["attribute_model_version"], row["endpoint_config"]) == (
+        "product_description@1",
+        "v3",
+        "config-v3",
+    )
     assert (row["products_snapshot"], row["picture_sha256"]) == (snapshot, "sha-of-1")
     assert (row["dag_id"], row["run_id"], row["task_id"], row["map_index"]) == (
         "describe_products",

@@ -212,7 +212,7 @@ async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedB
     item = work_item()
     with recording(TaskKey("describe_products", "run", "describe", 0)) as record:
         await writing.describe_shard(shard(item), AT_ONCE)
-    assert Dataset("prompt", "v1", item.prompt_sha256) in record.inputs
+    assert Dataset("prompt", "product_description@1", item.prompt_sha256) in record.inputs
     assert Dataset("text_model", item.text_model_id, item.text_model_id) in record.inputs
     kinds = [dataset.kind for dataset in record.outputs]
     assert kinds == ["object", "object", "request"]

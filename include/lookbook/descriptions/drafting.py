@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from lookbook.descriptions import faithfulness, prompts
-from lookbook.descriptions.conversation import Messages, Reply, first_messages, message
+from lookbook.descriptions import faithfulness, prompts, structured
+from lookbook.descriptions.conversation import Messages, Reply, first_messages, repair_messages
 from lookbook.descriptions.plans import WorkItem
+from lookbook.descriptions.prompts import Prompt
 from lookbook.descriptions.texts import ProductText
 
 Ask = Callable[[Messages], Awaitable[Reply]]
@@ -37,20 +38,30 @@ async def draft(item: WorkItem, ask: Ask) -> Draft:
 
 def judge(item: WorkItem, replies: tuple[Reply, ...]) -> Draft:
     """Return the last reply's text with what is wrong with it."""
-    last = replies[-1]
-    if last.withheld:
-        return Draft(replies, ProductText(last.text) if last.text else None, (last.withheld,))
-    return Draft(replies, ProductText(last.text), tuple(faithfulness.check(last.text, item.facts.facts).problems()))
+    text, problems = _read(replies[-1], prompts.load(item.prompt_version, item.language))
+    if replies[-1].withheld:
+        return Draft(replies, text, (replies[-1].withheld,))
+    if text is not None and not problems:
+        problems = faithfulness.check(text.description, item.facts.facts).problems()
+    return Draft(replies, text, tuple(problems))
 
 
 async def finish(item: WorkItem, first: Draft, ask: Ask) -> Draft:
     """Return a first draft if nothing is wrong with it or nothing can be mended; else have it written again."""
-    if not first.problems or first.replies[-1].withheld:
+    last = first.replies[-1]
+    if not first.problems or last.withheld:
         return first
-    prompt = prompts.load(item.prompt_version)
-    messages = [
-        *first_messages(item),
-        message("assistant", first.replies[-1].text),
-        message("user", prompt.rewrite_message(item.facts.facts, first.problems)),
-    ]
-    return judge(item, (*first.replies, await ask(messages)))
+    return judge(item, (*first.replies, await ask(repair_messages(item, last, first.problems))))
+
+
+def _read(reply: Reply, prompt: Prompt) -> tuple[ProductText | None, list[str]]:
+    """Return the reply's text and what is wrong with its form."""
+    prose = ProductText(reply.text, language=prompt.language) if reply.text else None
+    if prompt.tool is None:
+        return prose, [] if prose else ["empty: the model wrote nothing"]
+    given = reply.handed_to(prompt.tool)
+    if given is None:
+        said = "it answered in prose" if prose else "it answered with nothing that can be read"
+        return prose, [f"malformed: {said} instead of using the tool {prompt.tool.name} ({reply.stop_reason})"]
+    text, problems = structured.read(given, prompt.tool.schema)
+    return text, problems if text else [f"malformed: {problem}" for problem in problems]

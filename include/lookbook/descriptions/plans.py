@@ -9,7 +9,7 @@ plans/<run>/results/<shard>.json their outcomes
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -74,6 +74,9 @@ class WorkItem:
     products_snapshot: str
     picture_uri: str | None
     picture_sha256: str | None
+    language: str = "en-GB"
+    attempt: int = 0
+    """How often the product was driven again with the same input; it makes another input of it."""
 
     @property
     def result_uri(self) -> str:
@@ -92,11 +95,16 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Shard:
-    """A group of work items that one mapped task does; ``label`` names the task in the UI."""
+    """A group of work items that one mapped task does; ``label`` names the task in the UI.
+
+    ``share`` is the part of the account's quota that is the task's, above 0, at most 1: what is left to each when all
+    that run side by side take the same.
+    """
 
     uri: str
     label: str
     count: int
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,11 @@ class ShardPlan:
     attribute_model_version: str | None
     shards: tuple[Shard, ...]
     unchanged: tuple[str, ...]
+    estimate: Mapping[str, Any] | None = None
+    """What the work is expected to take, as :class:`lookbook.descriptions.estimate.Estimate` values."""
 
     def references(self) -> list[dict[str, Any]]:
-        """Return one small dict a mapped task: ``uri``, ``label`` and ``count``."""
+        """Return one small dict a mapped task: ``uri``, ``label``, ``count`` and ``share``."""
         return [asdict(shard) for shard in self.shards]
 
     def summary(self) -> dict[str, Any]:
@@ -124,13 +134,28 @@ class ShardPlan:
         }
 
 
-def input_hash(product_id: str, facts: Facts, prompt: Prompt, text_model_id: str, picture_sha256: str | None) -> str:
+def input_hash(
+    product_id: str,
+    facts: Facts,
+    prompt: Prompt,
+    text_model_id: str,
+    picture_sha256: str | None,
+    attempt: int = 0,
+) -> str:
     """Return the checksum of everything that decides a product's description.
 
     A fact's probability is not part of it: a retrained model that gives the same answers changes no description.
+    Settings that are off are not part of it either: an input is the same as before there was such a setting.
     """
+    settings = get_settings()
     stated = [(fact.attribute, fact.value, fact.source) for fact in facts.facts]
-    decisive = [product_id, stated, prompt.sha256, text_model_id, picture_sha256]
+    decisive: list[Any] = [product_id, stated, prompt.sha256, prompt.language, text_model_id, picture_sha256]
+    if settings.guardrail_id:
+        decisive.append(["guardrail", settings.guardrail_id, settings.guardrail_version])
+    if settings.description_picture:
+        decisive.append(["picture shown"])
+    if attempt:
+        decisive.append(["attempt", attempt])
     return hashlib.sha256(orjson.dumps(decisive)).hexdigest()
 
 
@@ -170,9 +195,19 @@ def read_items(uri: str) -> list[WorkItem]:
     return [WorkItem.from_dict(item) for item in _read(uri)["items"]]
 
 
-def write_items(uri: str, items: list[WorkItem]) -> storage.StoredObject:
+def write_items(uri: str, items: Iterable[WorkItem]) -> storage.StoredObject:
     """Store a shard's work items."""
-    return storage.write_json(uri, {"items": [item.as_dict() for item in items]})
+    return write_encoded_items(uri, [encoded(item) for item in items])
+
+
+def encoded(item: WorkItem) -> bytes:
+    """Return a work item as it is stored: a fraction of the memory that it takes as an object."""
+    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+
+
+def write_encoded_items(uri: str, items: Iterable[bytes]) -> storage.StoredObject:
+    """Store a shard's work items, each as :func:`encoded` returned it."""
+    return storage.write_bytes(uri, b'{"items":[\n' + b",\n".join(items) + b"\n]}\n", "application/json")
 
 
 def result_uri_of(shard_uri: str) -> str:
