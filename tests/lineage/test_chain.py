@@ -213,7 +213,10 @@ def test_the_description_names_its_text_request_and_prompt(whole: tuple[Result, 
     assert link(chain, "description").version == described.item.input_hash
     assert (link(chain, "request").name, link(chain, "request").version) == (get_settings().text_model_id, "request-1")
     assert link(chain, "request").details == {"tokens": "210 in, 60 out", "cost": "0.000408 USD"}
-    assert (link(chain, "prompt").name, link(chain, "prompt").version) == ("v1", described.item.prompt_sha256)
+    assert (link(chain, "prompt").name, link(chain, "prompt").version) == (
+        described.item.prompt_version,
+        described.item.prompt_sha256,
+    )
 
 
 def test_facts_and_predictions_have_their_source_and_probability(whole: tuple[Result, Chain]) -> None:
@@ -325,7 +328,7 @@ def test_the_command_prints_a_tree(described: Result, capsys: pytest.CaptureFixt
     assert command.main(["product", "38642"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"description: product 38642 of drop {DROP} @ {described.item.input_hash}\n")
-    assert "\n├─ prompt: v1 @ " in printed
+    assert f"\n├─ prompt: {described.item.prompt_version} @ " in printed
     assert f"\n   └─ picture: {PICTURE_URI} @ sha256 {sha256(PICTURE)}\n" in printed
     assert printed.endswith("\n✓ The chain is whole: every link resolves.\n")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from jsonschema import Draft202012Validator
@@ -51,18 +51,19 @@ def _in_words(error: ValidationError) -> Iterator[str]:
     """Say what is wrong without repeating what the model wrote, which may be long and may be anything."""
     part = _SPOKEN.get(name := str(error.path[0]), name) if error.path else "text"
     one = f"one of its {part}" if len(error.path) > 1 else f"its {part}"
-    limit = error.validator_value
+    # Typed as unset or anything, and always set in an error that iter_errors gives.
+    limit, value = cast("Any", error.validator_value), cast("Any", error.instance)
     match error.validator:
         case "required":
-            yield from (f"it has no {_SPOKEN.get(name, name)}" for name in limit if name not in error.instance)
+            yield from (f"it has no {_SPOKEN.get(name, name)}" for name in limit if name not in value)
         case "maxLength":
-            yield f"{one} has {len(error.instance)} characters, and {limit} are allowed"
+            yield f"{one} has {len(value)} characters, and {limit} are allowed"
         case "minLength":
-            yield f"{one} has {len(error.instance)} characters, and {limit} are the least"
+            yield f"{one} has {len(value)} characters, and {limit} are the least"
         case "maxItems":
-            yield f"it has {len(error.instance)} {part}, and {limit} are allowed"
+            yield f"it has {len(value)} {part}, and {limit} are allowed"
         case "minItems":
-            yield f"it has {len(error.instance)} {part}, and {limit} are the least"
+            yield f"it has {len(value)} {part}, and {limit} are the least"
         case "enum":
             yield f"{one} is none of: {', '.join(map(str, limit))}"
         case "type":
