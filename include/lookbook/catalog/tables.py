@@ -106,6 +106,18 @@ def main_snapshot(table: Table) -> str:
     return str(table.metadata.refs["main"].snapshot_id)
 
 
+def sequence_of(name: str, snapshot: str) -> int:
+    """Return the place of a snapshot in the order in which the table was changed.
+
+    Raises:
+        PermanentError: the table has no such snapshot (any more).
+    """
+    found = load(name).snapshot_by_id(int(snapshot))
+    if found is None or found.sequence_number is None:
+        raise PermanentError(f"{name} has no snapshot {snapshot}. It may have expired; read the present one.")
+    return found.sequence_number
+
+
 def read(
     name: str,
     row_filter: str | BooleanExpression | None = None,
