@@ -194,7 +194,26 @@ class Settings(BaseSettings):
         200, ge=0, le=1000, description="Up to this many products get a mapped task each; above it, shards"
     )
     shard_size: int = Field(100, ge=1, le=500, description="Products per shard")
-    description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard")
+    description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard, at most")
+    text_call_timeout_s: float = Field(
+        60, gt=0, description="A call to the text model is given up after so long, sooner where answers come fast"
+    )
+    product_deadline_s: float = Field(
+        300,
+        gt=0,
+        description="A product has so long from its first call, over all attempts, its rewrite and fallbacks",
+    )
+    text_fallbacks: tuple[str, ...] = Field(
+        (),
+        description="JSON list of `model@region` that write, in this order, while the text model is throttled or down; "
+        "either side may be empty: `@eu-west-1` is the same model there",
+    )
+    bedrock_rpm: float | None = Field(
+        None, gt=0, description="The account's quota of requests a minute to the text model; unset: found by trying"
+    )
+    bedrock_tpm: float | None = Field(
+        None, gt=0, description="The account's quota of tokens a minute of the text model; unset: found by trying"
+    )
     batch_from: int | None = Field(
         None, ge=100, description="So many products or more to describe go through Bedrock batch jobs; unset: none do"
     )

@@ -110,8 +110,8 @@ def test_few_products_get_a_task_each_named_by_product() -> None:
     shards, _ = plan_and_cut()
     root = f"s3://lookbook/plans/{storage.key_part(RUN)}"
     assert shards.references() == [
-        {"uri": f"{root}/items/00000.json", "label": "1 Turtle Blue Shirt", "count": 1},
-        {"uri": f"{root}/items/00001.json", "label": "2 ti bx/b", "count": 1},
+        {"uri": f"{root}/items/00000.json", "label": "1 Turtle Blue Shirt", "count": 1, "share": 1.0},
+        {"uri": f"{root}/items/00001.json", "label": "2 ti bx/b", "count": 1, "share": 1.0},
     ]
     assert plans.read_shards(root) == shards
 

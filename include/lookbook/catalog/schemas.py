@@ -146,6 +146,7 @@ DESCRIPTIONS = pa.schema(
         pa.field("facts", pa.list_(FACT)),
         pa.field("differences", pa.list_(DIFFERENCE)),
         pa.field("input_hash", pa.string()),
+        pa.field("attempt", pa.int32()),  # how often it was driven again with the same input; null: never
         pa.field("prompt_version", pa.string()),
         pa.field("prompt_sha256", pa.string()),
         pa.field("text_model_id", pa.string()),

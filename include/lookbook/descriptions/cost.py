@@ -13,16 +13,46 @@ log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=1)
 def price_list() -> dict[str, Any]:
-    """Return ``prices.toml``: source, date, and per model USD per million tokens ``input`` and ``output``."""
+    """Return ``prices.toml``: source, date, and per model USD per million tokens."""
     return tomllib.loads((files(__package__) / "prices.toml").read_text())
 
 
-def cost_usd(model_id: str, input_tokens: int, output_tokens: int) -> float | None:
-    """Return the list price of a call, or ``None``, saying so once, for a model that the price list doesn't have."""
+def has_price(model_id: str) -> bool:
+    """Return whether the price list has the model; if not, what it is asked costs nobody knows how much."""
+    return _price(model_id) is not None
+
+
+def cost_usd(
+    model_id: str,
+    input_tokens: int,
+    output_tokens: int,
+    cached_tokens: int = 0,
+    cache_written_tokens: int = 0,
+    *,
+    batch: bool = False,
+) -> float | None:
+    """Return the list price of a call, or ``None``, saying so once, for a model that the price list doesn't have.
+
+    Args:
+        model_id: the model that wrote.
+        input_tokens: all of the prompt's, whether they came from the model's cache of prompts or not.
+        output_tokens: those written.
+        cached_tokens: of ``input_tokens``, those read from the cache.
+        cache_written_tokens: of ``input_tokens``, those written into it. A model without prices for the cache reads and
+            writes it at the price of input.
+        batch: whether a batch job asked.
+    """
     price = _price(model_id)
     if price is None:
         return None
-    return round((input_tokens * price["input"] + output_tokens * price["output"]) / 1e6, 8)
+    plain = input_tokens - cached_tokens - cache_written_tokens
+    usd = (
+        plain * price["input"]
+        + cached_tokens * price.get("cache_read", price["input"])
+        + cache_written_tokens * price.get("cache_write", price["input"])
+        + output_tokens * price["output"]
+    ) / 1e6
+    return round(usd * (price_list()["batch_share"] if batch else 1), 8)
 
 
 @lru_cache(maxsize=32)

@@ -3,24 +3,25 @@
 Two steps with the attribute model between them: :func:`plan_products` chooses, the model answers, :func:`plan_shards`
 merges both into facts. A product whose published description was written from the same input is left alone.
 
-A catalogue is planned at once: its rows are taken a few thousand at a time, and what is to be done is kept as it will be
-stored.
+A whole catalogue is planned at once: its rows are taken a few thousand at a time, and what is to be done is kept as it
+will be stored.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pyiceberg.expressions import And, BooleanExpression
 
-from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.descriptions import cutting, estimate, work
 from lookbook.descriptions.plans import (
     Plan,
     PlannedProduct,
+    Redrive,
     Shard,
     ShardPlan,
     read_plan,
@@ -29,12 +30,11 @@ from lookbook.descriptions.plans import (
     write_plan,
     write_shards,
 )
-from lookbook.descriptions.selection import Redrive, newest_drops, statuses_of
+from lookbook.descriptions.selection import newest_drops, statuses_of
 from lookbook.descriptions.work import Todo
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
-from lookbook.threads import each_of
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +90,10 @@ def plan_shards(
     taken = cutting.mode_of(mode, len(found.todo))
     groups = cutting.cut(found.todo, taken)
     share = 1 / max(1, min(len(groups), side_by_side))
-    names = cutting.names_of(groups, taken)
-    shards = each_of(
-        lambda number: _store_shard(plan.root, number, names[number], groups[number], share), range(len(groups))
-    )
+    shards = _store_shards(plan.root, groups, cutting.names_of(groups, taken), share)
     expected = estimate.estimate(found.todo, plan.drop_id, taken, share)
     planned = ShardPlan(
-        plan.drop_id, taken, predictions.get("model_version"), tuple(shards), found.unchanged, expected.as_dict()
+        plan.drop_id, taken, predictions.get("model_version"), shards, found.unchanged, expected.as_dict()
     )
     records.writes_object(write_shards(plan.root, planned))
     records.counts(to_describe=len(found.todo), unchanged=len(found.unchanged), shards=len(shards))
@@ -142,7 +139,11 @@ def _with_status(drop_id: str, redrive: Redrive) -> set[str]:
     return set(tables.read("descriptions.descriptions", of_status, ("product_id",))["product_id"].to_pylist())
 
 
-def _store_shard(root: str, number: int, name: str, group: Sequence[Todo], share: float) -> Shard:
-    uri = f"{root}/items/{number:05d}.json"
-    write_encoded_items(uri, [todo.content for todo in group])
-    return Shard(uri, name, len(group), share)
+def _store_shards(root: str, groups: Sequence[Sequence[Todo]], names: Sequence[str], share: float) -> tuple[Shard, ...]:
+    def store(number: int) -> Shard:
+        uri = f"{root}/items/{number:05d}.json"
+        write_encoded_items(uri, [todo.content for todo in groups[number]])
+        return Shard(uri, names[number], len(groups[number]), share)
+
+    with ThreadPoolExecutor(get_settings().read_concurrency) as writers:
+        return tuple(writers.map(store, range(len(groups))))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -20,6 +20,8 @@ from lookbook.descriptions.facts import Facts
 from lookbook.descriptions.prompts import Prompt
 from lookbook.lineage import records
 from lookbook.settings import get_settings
+
+Redrive = Literal["none", "failed", "withheld", "both"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Plan:
     run_key: str
     products_snapshot: str
     products: tuple[PlannedProduct, ...]
+    redrive: Redrive = "none"
+    """Why: ``none`` unless the products' descriptions failed, were withheld, or either (``both``)."""
 
     def reference(self) -> dict[str, Any]:
         """Return what the next tasks need to find the plan."""
