@@ -19,8 +19,8 @@ ROW = {
 }
 
 
-def answer(attribute: str, value: str | None, probability: float | None) -> dict:
-    return {"attribute": attribute, "value": value, "probability": probability}
+def answer(attribute: str, value: str | None, probability: float | None, threshold: float | None = None) -> dict:
+    return {"attribute": attribute, "value": value, "probability": probability, "threshold": threshold}
 
 
 def test_facts_are_stated_columns_and_attributes_in_a_fixed_order() -> None:
@@ -60,15 +60,28 @@ def test_where_the_model_abstained_there_is_neither_a_fact_nor_a_difference() ->
     assert (facts.facts, facts.differences) == (merge(ROW, [], 0.0).facts, ())
 
 
-def test_the_catalogue_wins_and_the_difference_is_kept_however_unsure() -> None:
-    facts = merge(ROW, [answer("Fabric", "Linen", 0.1), answer("baseColour", "navy blue", 0.9)], 0.5)
+def test_the_catalogue_wins_and_what_the_model_is_sure_of_otherwise_is_kept() -> None:
+    facts = merge(ROW, [answer("Fabric", "Linen", 0.6), answer("baseColour", "navy blue", 0.9)], 0.5)
     assert Fact("Fabric", "Cotton") in facts.facts
-    assert facts.differences == (Difference("Fabric", "Cotton", "Linen", 0.1),)
+    assert facts.differences == (Difference("Fabric", "Cotton", "Linen", 0.6),)
+
+
+@pytest.mark.parametrize(("floor", "threshold"), [(0.7, None), (0.7, 0.1), (0.1, 0.7)])
+def test_an_answer_below_its_attributes_threshold_or_the_floor_says_nothing(
+    floor: float, threshold: float | None
+) -> None:
+    unsure = [answer("Fabric", "Linen", 0.69, threshold), answer("Neck", "V-Neck", 0.69, threshold)]
+    assert merge(ROW, unsure, floor) == merge(ROW, [], floor)
+    sure = merge(ROW, [row | {"probability": 0.7} for row in unsure], floor)
+    assert (sure.facts[-3], sure.differences) == (
+        Fact("Neck", "V-Neck", "model", 0.7),
+        (Difference("Fabric", "Cotton", "Linen", 0.7),),
+    )
 
 
 def test_facts_survive_being_stored() -> None:
-    facts = merge(ROW, [answer("Neck", "V-Neck", 0.5), answer("Fabric", "Linen", 0.1)], 0.5)
-    assert Facts.from_dict(facts.as_dict()) == facts
+    facts = merge(ROW, [answer("Neck", "V-Neck", 0.5), answer("Fabric", "Linen", 0.6)], 0.5)
+    assert facts.differences and Facts.from_dict(facts.as_dict()) == facts
 
 
 HOSTILE = [

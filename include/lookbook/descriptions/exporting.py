@@ -9,9 +9,7 @@ next, and the same descriptions give the same files however often they are expor
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +23,7 @@ from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.lineage import records
 from lookbook.settings import get_settings
+from lookbook.spreadsheets import as_csv
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +42,6 @@ COLUMNS = (
 )
 _TYPES = {"descriptions.jsonl": "application/x-ndjson", "descriptions.csv": "text/csv; charset=utf-8"}
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2
-# What makes a spreadsheet take a cell for a formula, in the full width of East Asian input too.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def export(drop_id: str) -> Export:
     """
     snapshot = tables.current_snapshot(_TABLE)
     rows = _published(drop_id, snapshot)
-    files = {"descriptions.jsonl": as_json_lines(_each(rows)), "descriptions.csv": as_csv(_each(rows))}
+    files = {"descriptions.jsonl": as_json_lines(_each(rows)), "descriptions.csv": as_csv(COLUMNS, _each(rows))}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     folder = f"{_root(drop_id)}{_named_by(sums)}/"
     for name, content in files.items():
@@ -89,19 +86,6 @@ def as_json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(orjson.dumps({name: row[name] for name in COLUMNS}) + b"\n" for row in rows)
 
 
-def as_csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return rows as CSV (RFC 4180, UTF-8, with a header); lists are one cell, an entry a line.
-
-    A spreadsheet must take no cell for a formula: each is quoted, whatever separator its reader expects, and one that
-    begins as a formula does gets an apostrophe before it.
-    """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
-    return text.getvalue().encode()
-
-
 def _published(drop_id: str, snapshot: str) -> pa.Table:
     published = And(tables.equals("drop_id", drop_id), tables.equals("status", "published"))
     return tables.read(_TABLE, published, COLUMNS, snapshot).sort_by("product_id")
@@ -111,11 +95,6 @@ def _each(rows: pa.Table) -> Iterator[dict[str, Any]]:
     """Yield rows as Python values, a few at a time in memory."""
     for batch in rows.to_batches(max_chunksize=1000):
         yield from batch.to_pylist()
-
-
-def _cell(value: str | list[str] | None) -> str:
-    text = "\n".join(value) if isinstance(value, list) else value or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _root(drop_id: str) -> str:

@@ -1,8 +1,9 @@
 """What a description may say of a product: facts, each with its source.
 
-The catalogue wins. The attribute model fills in what the catalogue doesn't state, where it is sure enough; where
-both speak and disagree, the difference is kept for the people who look after the data. How sure each attribute's
-answers must be is settled where the model answers (docs/decisions/0021-how-the-model-is-asked.md); here is a floor.
+The catalogue wins. The attribute model fills in what the catalogue doesn't state, where it is sure enough; where it is
+sure and contradicts the catalogue, the difference is kept for the people who look after the data
+(:mod:`lookbook.descriptions.findings`). How sure each attribute's answers must be, its threshold, is settled where the
+model answers (docs/decisions/0021-how-the-model-is-asked.md); here is a floor for all.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Difference:
-    """The catalogue and the model disagree about one attribute."""
+    """The model is sure of another value of an attribute than the catalogue's."""
 
     attribute: str
     catalogue_value: str
@@ -68,16 +69,16 @@ def merge(product: Mapping[str, Any], predictions: Iterable[Mapping[str, Any]], 
 
     Args:
         product: a row of ``catalog.products``.
-        predictions: the product's rows of ``predictions.attributes`` (``attribute``, ``value``, ``probability``);
-            none when no model is in service. One without a value says nothing: the model was asked, and abstained.
-        min_probability: a less probable answer is no fact, 0 to 1. Differences are kept whatever the probability.
+        predictions: the product's rows of ``predictions.attributes`` (``attribute``, ``value``, ``probability``,
+            ``threshold``); none when no model is in service. One without a value says nothing: the model was asked,
+            and abstained.
+        min_probability: a less probable answer says nothing either, 0 to 1, whatever its attribute's threshold.
     """
     stated = _catalogue_facts(product)
     filled, differences = [], []
-    for attribute, value, probability in _answers(predictions):
+    for attribute, value, probability in _sure_answers(predictions, min_probability):
         if attribute not in stated:
-            if probability >= min_probability:
-                filled.append(Fact(attribute, value, "model", probability))
+            filled.append(Fact(attribute, value, "model", probability))
         elif stated[attribute].value.casefold() != value.casefold():
             differences.append(Difference(attribute, stated[attribute].value, value, probability))
     return Facts(_in_order([*stated.values(), *filled]), tuple(differences))
@@ -92,11 +93,12 @@ def _catalogue_facts(product: Mapping[str, Any]) -> dict[str, Fact]:
     return {fact.attribute: fact for fact in facts if fact.attribute and _is_stated(fact.value)}
 
 
-def _answers(predictions: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str, float]]:
+def _sure_answers(predictions: Iterable[Mapping[str, Any]], min_probability: float) -> Iterable[tuple[str, str, float]]:
     for row in predictions:
         attribute, value = fact_name(row["attribute"]), fact_value(row["value"])
-        if attribute and _is_stated(value):
-            yield attribute, value, float(row["probability"] or 0)
+        probability = float(row["probability"] or 0)
+        if attribute and _is_stated(value) and probability >= max(row.get("threshold") or 0, min_probability):
+            yield attribute, value, probability
 
 
 def _is_stated(value: str) -> bool:
