@@ -7,12 +7,14 @@ one process without Airflow: what a run takes beyond it is orchestration.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import itertools
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +23,17 @@ from typing import Any
 
 import httpx
 import orjson
+import psutil
 import pyarrow as pa
 
 from benchmarks import installation
-from laptop import supervisor
+from laptop import record, supervisor
 from laptop.airflow_api import AirflowApi, DagRun
 from laptop.environment import adopt, process_environment
 from laptop.keys import load_or_create
+from laptop.places import Places
 from laptop.ports import Ports, next_free
+from laptop.processes import family
 from lookbook import storage
 from lookbook.aws import async_client
 from lookbook.catalog import tables
@@ -39,6 +44,9 @@ from lookbook.descriptions.plans import WorkItem
 
 DAG = "describe_products"
 LATENCY_MS = 200
+_API_TIMEOUT_S = 120.0
+_POLL_S = 0.5
+_BUSY = re.compile(r"airflow worker -- LocalExecutor: [0-9a-f-]{36}")  # the task instance's id; "<idle>" without one
 _COLUMNS = {"gender": "gender", "article_type": "articleType", "season": "season", "usage": "usage"}
 _DRAWN = {
     "article_type": ("Shirts", "Tshirts", "Tops", "Jeans", "Dresses"),
@@ -52,6 +60,7 @@ _DRAWN = {
 class Platform:
     """A platform that is up; this process's environment leads to its AWS account."""
 
+    places: Places
     api: AirflowApi
     aws_url: str
 
@@ -76,8 +85,8 @@ def platform(**settings: object) -> Iterator[Platform]:
         known = supervisor.up(here, wanted, lambda line: print(line, file=sys.stderr))
         keys = load_or_create(here)
         adopt(process_environment(here, known.ports, keys))
-        with AirflowApi(known.ports.airflow_url, keys.password) as api:
-            yield Platform(api, known.ports.aws_url)
+        with AirflowApi(known.ports.airflow_url, keys.password, timeout=_API_TIMEOUT_S) as api:
+            yield Platform(here, api, known.ports.aws_url)
 
 
 def publish_products(drop_id: str, count: int, data: Path | None) -> None:
@@ -89,8 +98,13 @@ def publish_products(drop_id: str, count: int, data: Path | None) -> None:
     tables.replace("catalog.products", table, tables.equals("drop_id", drop_id))
 
 
-def describe(at: Platform, drop_id: str) -> Timed:
+def describe(at: Platform, drop_id: str, meanwhile: Callable[[], None] = lambda: None) -> Timed:
     """Run ``describe_products`` for a drop to its end and say how long it took.
+
+    Args:
+        at: the platform.
+        drop_id: the drop.
+        meanwhile: called about twice a second.
 
     Raises:
         SystemExit: the run failed.
@@ -98,11 +112,28 @@ def describe(at: Platform, drop_id: str) -> Timed:
     at.api.set_paused(DAG, False)
     run = at.api.trigger(DAG, drop_id)
     while not run.finished:
-        time.sleep(0.5)
+        time.sleep(_POLL_S)
+        meanwhile()
         run = at.api.run(DAG, run.run_id)
     if run.state != "success":
         raise SystemExit(f"{run.run_id} ended {run.state}: {at.api.task_instances(run, state=['failed'])}")
     return _timed(at, run)
+
+
+def task_processes(at: Platform) -> list[psutil.Process]:
+    """Return the processes in which tasks run now: each is the child of a worker that carries the task's id."""
+    known = record.load(at.places)
+    found = []
+    for process in family(known.processes if known else (), at.places.state):
+        with contextlib.suppress(psutil.Error):  # ended since
+            parent = process.parent()
+            if parent and _is_busy(process) and _is_busy(parent):
+                found.append(process)
+    return found
+
+
+def _is_busy(process: psutil.Process) -> bool:
+    return bool(_BUSY.match(" ".join(process.cmdline())))
 
 
 def bare_loop(drop_id: str, concurrency: int) -> float:

@@ -98,7 +98,11 @@ class Driver:
         return self._follow(RETRAIN, None, {"force": force})
 
     def describe(self, drop_id: str | None) -> DagRun:
-        """Run ``describe_products`` for a drop, or for the latest."""
+        """Run ``describe_products`` for a drop, or for the latest that is published."""
+        from lookbook.catalog import ingests  # takes a second, which other commands need not pay
+
+        if (drop_id := drop_id or ingests.newest_drop()) is None:
+            raise LaptopError("No drop is published yet: there is nothing to describe. make ingest first")
         return self._follow(DESCRIBE, drop_id, {})
 
     def _follow(self, dag_id: str, partition_key: str | None, conf: dict[str, Any]) -> DagRun:

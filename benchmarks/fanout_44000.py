@@ -1,0 +1,65 @@
+"""What Airflow adds to describing 44,000 products, a product, and what memory a shard's process takes.
+
+``DATA`` gives the ids and rows of a real catalogue. Orchestration is a run's wall time, from its first task's start to
+publishing's end, beyond that of a bare asyncio loop with as many calls in flight; the loop's is measured on a quarter
+of the products, since it goes through them one like the other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from benchmarks import Figure
+from benchmarks._fanout import Platform, bare_loop, describe, platform, publish_products, task_processes
+
+GOAL_MS = 2.0
+GOAL_MIB = 400
+PRODUCTS = 44_000
+IN_THE_LOOP = 11_000
+SHARD = 500
+SHARDS_AT_ONCE = 4  # as many tasks as the laptop's Airflow runs side by side
+CALLS_EACH = 8
+_MIB = 2**20
+
+
+def run(data: Path | None) -> Figure:
+    """Describe a quarter of the products in a bare loop, and all of them by ``describe_products``."""
+    with platform(LOOKBOOK_DESCRIPTION_CONCURRENCY=CALLS_EACH, LOOKBOOK_SHARD_SIZE=SHARD) as at:
+        publish_products("2026-11-09", IN_THE_LOOP, data)
+        publish_products("2026-11-16", PRODUCTS, data)
+        bare_s = bare_loop("2026-11-09", SHARDS_AT_ONCE * CALLS_EACH) * PRODUCTS / IN_THE_LOOP
+        peak = _Peak(at)
+        timed = describe(at, "2026-11-16", peak.look)
+    added_ms = (timed.seconds - bare_s) * 1000 / PRODUCTS
+    detail = {
+        "run_s": round(timed.seconds, 1),
+        "bare_loop_s": round(bare_s, 1),
+        "times_the_loop": round(timed.seconds / bare_s, 3),
+        "steps_s": timed.steps_s,
+        "task_process_mib": round(peak.bytes / _MIB),
+    }
+    ok = added_ms <= GOAL_MS and peak.bytes <= GOAL_MIB * _MIB
+    goal = f"<= {GOAL_MS} ms and a task's process <= {GOAL_MIB} MiB"
+    return Figure("fanout_44000", round(added_ms, 2), "ms a product beyond a bare asyncio loop", goal, ok, detail)
+
+
+class _Peak:
+    """The most that any one task's process took, in bytes, pages that it shares with others included."""
+
+    def __init__(self, at: Platform) -> None:
+        self._at = at
+        self.bytes = 0
+
+    def look(self) -> None:
+        for process in task_processes(self._at):
+            if process.is_running():
+                self.bytes = max(self.bytes, _resident(process))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
