@@ -81,6 +81,12 @@ def last(drop_id: str) -> Ingest | None:
     return Ingest(drop_id, run_id, candidates_uri, validation_uri, str(products.snapshot_id))
 
 
+def newest_drop() -> str | None:
+    """Return the latest drop of which products are published; ``None`` where there are none."""
+    drops = tables.read(PRODUCTS, columns=("drop_id",))["drop_id"].to_pylist()
+    return max(drops, default=None)
+
+
 def fingerprint_of(candidates_uri: str) -> str:
     """Return the fingerprint of the files that candidates were read from."""
     return candidates_uri.split("/")[-2].partition("-")[0]
