@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+
+_BLOCKED = "Sorry, the model cannot answer this question."
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ class FaultShares:
 
 
 @dataclass(frozen=True)
+class Guardrail:
+    """A Bedrock guardrail: the words that it blocks, in any case, and what is said instead."""
+
+    words: tuple[str, ...]
+    message: str
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Settings:
     """Where local AWS listens and keeps its state, and how long it waits; times in seconds."""
 
@@ -56,6 +67,7 @@ class Settings:
     bedrock_models: tuple[str, ...] = ()
     bedrock_quotas: Mapping[str, Quota] = field(default_factory=dict)
     bedrock_faults: Mapping[str, FaultShares] = field(default_factory=dict)
+    bedrock_guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     bedrock_latency_ms: float = 0.0
     llm_url: str | None = None
     llm_model: str | None = None
@@ -85,7 +97,8 @@ def from_environment(settings: Settings, environment: Mapping[str, str] = os.env
     """Return ``settings`` with what the environment says.
 
     Raises:
-        ValueError: a variable that holds no number, or quotas or faults that are not the JSON they should be.
+        ValueError: a variable that holds no number, or quotas, faults or guardrails that are not the JSON
+            they should be.
     """
     numbers = {name: kind(environment[key]) for key, (name, kind) in _NUMBERS.items() if environment.get(key)}
     return replace(
@@ -94,6 +107,7 @@ def from_environment(settings: Settings, environment: Mapping[str, str] = os.env
         bedrock_models=tuple(filter(None, environment.get("LOCAL_AWS_BEDROCK_MODELS", "").split(","))),
         bedrock_quotas=_quotas(environment.get("LOCAL_AWS_BEDROCK_QUOTAS") or "{}"),
         bedrock_faults=_faults(environment.get("LOCAL_AWS_BEDROCK_FAULTS") or "{}"),
+        bedrock_guardrails=_guardrails(environment.get("LOCAL_AWS_GUARDRAILS") or "{}"),
         llm_url=environment.get("LOOKBOOK_LOCAL_LLM_URL") or None,
         llm_model=environment.get("LOOKBOOK_LOCAL_LLM_MODEL") or None,
     )
@@ -124,3 +138,15 @@ def _shares(given: Mapping[str, Any]) -> FaultShares:
     if min(*drawn, shares.refuse) < 0 or sum(drawn) > 1 or shares.refuse > 1:
         raise ValueError("shares are between 0 and 1, and throttle, error, malformed, hang and slow 1 at most together")
     return shares
+
+
+def _guardrails(text: str) -> dict[str, Guardrail]:
+    try:
+        return {identifier: _guardrail(**given) for identifier, given in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        expected = '{"<id>": {"words": ["cheap"], "message": "Sorry."}}'
+        raise ValueError(f"LOCAL_AWS_GUARDRAILS is {text!r} ({error}); expected JSON like {expected}") from error
+
+
+def _guardrail(words: list[str], message: str = _BLOCKED, versions: Sequence[str] = ("DRAFT", "1")) -> Guardrail:
+    return Guardrail(tuple(words), message, tuple(versions))

@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import boto3
 import pytest
 from botocore.config import Config
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 IMAGE = "tiny:1"
@@ -35,6 +36,7 @@ SETTINGS = {
     "LOCAL_AWS_BEDROCK_QUOTAS": json.dumps(
         {"anthropic.one-a-minute": {"rpm": 1}, "anthropic.few-tokens": {"tpm": 200}}
     ),
+    "LOCAL_AWS_GUARDRAILS": json.dumps({"shopguard": {"words": ["fake", "cheap"], "message": "We don't say that."}}),
     "LOCAL_AWS_BEDROCK_FAULTS": json.dumps(
         {
             "anthropic.throttles": {"throttle": 1},
@@ -254,6 +256,13 @@ def tar(files: dict[str, bytes]) -> bytes:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def picture_of(width: int, height: int, form: str = "PNG") -> bytes:
+    """Return a picture file."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, form)
     return buffer.getvalue()
 
 

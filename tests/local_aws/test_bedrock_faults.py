@@ -14,9 +14,12 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from starlette.requests import Request
 from tests.local_aws.conftest import LocalAws, wait_for
 
+from local_aws.bedrock.caching import PromptCache
 from local_aws.bedrock.calls import Calls
 from local_aws.bedrock.conversation import Conversation, Message
 from local_aws.bedrock.faults import Faults
+from local_aws.bedrock.guardrails import Guardrails
+from local_aws.bedrock.models import Models
 from local_aws.bedrock.places import Place
 from local_aws.bedrock.writer import LocalWriter
 from local_aws.settings import FaultShares, Settings, from_environment
@@ -71,7 +74,8 @@ def test_an_answer_takes_as_long_as_the_latency_says_and_a_slow_one_longer() -> 
     settings = from_environment(
         SETTINGS, {"LOCAL_AWS_BEDROCK_LATENCY_MS": "30", "LOCAL_AWS_BEDROCK_FAULTS": '{"slow": 1, "slow_s": 0.05}'}
     )
-    calls, request = Calls(LocalWriter(), settings), Request({"type": "http"})
+    models = Models(LocalWriter(), PromptCache(), Guardrails({}))
+    calls, request = Calls(models, settings), Request({"type": "http"})
 
     async def timed(fault: str | None) -> float:
         started = asyncio.get_running_loop().time()
@@ -164,4 +168,6 @@ def test_answered_calls_are_counted_with_their_tokens(bedrock: Any, gateway: Loc
         "in_flight": 0,
         "input_tokens": usage["inputTokens"],
         "output_tokens": usage["outputTokens"],
+        "cache_read_tokens": 0,
+        "cache_written_tokens": 0,
     }

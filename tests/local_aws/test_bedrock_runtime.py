@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.local_aws.conftest import LocalAws
+from tests.local_aws.conftest import LocalAws, picture_of
 
 MODEL = "anthropic.claude-3-5-haiku-20241022-v1:0"
 PROMPT = "Write a description.\n<facts>\n- Name: Turtle Men Check Shirt\n- Fabric: Cotton\n- Fit: Slim Fit\n</facts>"
@@ -103,7 +103,9 @@ def test_both_apis_write_the_same(bedrock: Any) -> None:
         ({"messages": "hello"}, "expected an array"),
         ({"messages": []}, "must start with a user message"),
         ({"messages": [{"role": "system", "content": "x"}]}, "Unexpected role"),
-        ({"tools": [{}]}, "not supported"),
+        ({"tools": [{}]}, "required key [name] not found"),
+        ({"tools": [{"name": "bash", "type": "bash_20250124"}]}, "not supported"),
+        ({"thinking": {"type": "enabled"}}, "not supported"),
     ],
 )
 def test_a_malformed_invoke_is_a_validation_exception(bedrock: Any, changes: dict[str, Any], told: str) -> None:
@@ -125,8 +127,8 @@ def test_a_body_that_is_not_json_is_refused(bedrock: Any) -> None:
         ({"messages": [_turn(" ")]}, "is blank"),
         ({"messages": [_turn("x")], "inferenceConfig": {"temperature": 7.0}}, "less than or equal to 1"),
         (
-            {"messages": [{"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": b"x"}}}]}]},
-            "doesn't support the image field",
+            {"messages": [{"role": "user", "content": [{"video": {"format": "mov", "source": {"bytes": b"x"}}}]}]},
+            "doesn't support the video field",
         ),
     ],
 )
@@ -157,12 +159,16 @@ def test_other_bedrock_operations_are_unknown(gateway: LocalAws, bedrock: Any) -
 
 
 class Completions(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server: echoes what it was asked, or fails when told to."""
+    """An OpenAI-compatible server: echoes what it was asked, in a tool's input if it has one, or fails when told to."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         broken = asked["messages"][-1]["content"] == "break"
-        choice = {"message": {"content": f"{self.path} {json.dumps(asked)}"}, "finish_reason": "length"}
+        message = {"content": f"{self.path} {json.dumps(asked)}"}
+        if "tools" in asked:
+            called = {"name": asked["tools"][0]["function"]["name"], "arguments": json.dumps({"asked": asked})}
+            message = {"content": None, "tool_calls": [{"id": "call-1", "function": called}]}
+        choice = {"message": message, "finish_reason": "length"}
         usage = {"prompt_tokens": 11, "completion_tokens": 7}
         answer = json.dumps({"error": "no"} if broken else {"model": "real", "choices": [choice], "usage": usage})
         self.send_response(200)
@@ -203,3 +209,29 @@ def test_a_real_model_can_stand_behind_the_same_api(real_model: Any) -> None:
 
     status, code, _ = _refused(real_model.converse, modelId="anthropic.other", messages=[_turn("hello")])
     assert (status, code) == (403, "AccessDeniedException")
+
+
+def test_a_real_model_is_given_tools_their_results_and_pictures(real_model: Any) -> None:
+    tool = {"toolSpec": {"name": "write", "description": "Write.", "inputSchema": {"json": {"type": "object"}}}}
+    picture = {"image": {"format": "png", "source": {"bytes": picture_of(3, 2)}}}
+    called = {"toolUse": {"toolUseId": "t1", "name": "write", "input": {"a": 1}}}
+    result = {"toolResult": {"toolUseId": "t1", "content": [{"text": "no"}], "status": "error"}}
+    response = real_model.converse(
+        modelId=MODEL,
+        messages=[
+            {"role": "user", "content": [picture, {"text": "look"}]},
+            {"role": "assistant", "content": [called]},
+            {"role": "user", "content": [result]},
+        ],
+        toolConfig={"tools": [tool], "toolChoice": {"tool": {"name": "write"}}},
+    )
+    (block,) = response["output"]["message"]["content"]
+    assert (block["toolUse"]["toolUseId"], block["toolUse"]["name"]) == ("call-1", "write")
+    assert response["stopReason"] == "tool_use"
+    asked = block["toolUse"]["input"]["asked"]
+    assert asked["tool_choice"] == {"type": "function", "function": {"name": "write"}}
+    assert asked["tools"][0]["function"] == {"name": "write", "description": "Write.", "parameters": {"type": "object"}}
+    looked, call, told = asked["messages"]
+    assert looked["content"][0]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert call["tool_calls"][0]["function"]["arguments"] == '{"a": 1}'
+    assert told == {"role": "tool", "tool_call_id": "t1", "content": "no"}

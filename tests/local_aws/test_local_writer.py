@@ -8,8 +8,8 @@ import pytest
 
 from local_aws.bedrock.conversation import tokens
 from local_aws.bedrock.places import Place
+from local_aws.bedrock.prose import REFUSAL, compose, read_facts
 from local_aws.bedrock.quota import Quotas
-from local_aws.bedrock.writer import REFUSAL, compose, read_facts
 from local_aws.errors import AwsError
 from local_aws.settings import Quota
 

@@ -85,3 +85,32 @@ def test_an_operation_that_aws_does_not_have_is_unknown() -> None:
     with pytest.raises(AwsError) as refusal:
         shapes.operation("sagemaker", "MakeCoffee")
     assert refusal.value.code == "UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    ("operation", "service", "value"),
+    [
+        ("DescribeModel", "sagemaker", {"ModelName": "m", "Newer": 1}),
+        ("DescribeModel", "sagemaker", {}),
+        ("DescribeModel", "sagemaker", {"ModelName": "a_b"}),
+        ("ListModels", "sagemaker", {"MaxResults": True}),
+        ("ListModels", "sagemaker", {"MaxResults": 101, "SortBy": "Size", "CreationTimeAfter": 1.5}),
+        ("AddTags", "sagemaker", {"ResourceArn": "arn:aws:sagemaker:x", "Tags": [{"Key": "k", "Value": None}]}),
+        ("Converse", "bedrock-runtime", {"modelId": "m", "messages": [{"role": "user", "content": [{"text": "x"}]}]}),
+        ("Converse", "bedrock-runtime", {"modelId": "m", "messages": [{"role": "user", "content": [{}]}]}),
+        ("Converse", "bedrock-runtime", {"modelId": "m", "messages": [{"role": "x", "content": "text"}]}),
+        ("Converse", "bedrock-runtime", {"modelId": "m", "inferenceConfig": {"temperature": 1, "maxTokens": 0}}),
+        ("Converse", "bedrock-runtime", {"modelId": "m", "additionalModelRequestFields": {"a": [None, {"b": 1}]}}),
+        ("Converse", "bedrock-runtime", {"modelId": "m", "requestMetadata": {"a": "b", "c": 1}}),
+    ],
+)
+def test_what_is_read_quickly_is_what_is_read_slowly(operation: str, service: str, value: Any) -> None:
+    shape = shapes.operation(service, operation).input_shape
+
+    def outcome(read: Any) -> Any:
+        try:
+            return read(shape, value)
+        except AwsError as error:
+            return error.message
+
+    assert outcome(shapes.read) == outcome(shapes._read_slowly)

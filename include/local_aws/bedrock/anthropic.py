@@ -1,16 +1,24 @@
-"""Anthropic's form of a conversation and of an answer: the body of InvokeModel."""
+"""Anthropic's form of a conversation and of an answer: the body of InvokeModel.
+
+A request is put into Converse's form first, and checked there.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local_aws.bedrock.conversation import Answer, Conversation, Message, block_text, check_turns
-from local_aws.errors import unsupported, validation
+from local_aws.bedrock import converse
+from local_aws.bedrock.conversation import Answer, Conversation
+from local_aws.errors import AwsError, unsupported, validation
 
 _VERSION = "bedrock-2023-05-31"
-_STOP_REASONS = {"content_filtered": "refusal"}
-_UNSUPPORTED = ("tools", "tool_choice", "thinking")
+_UNSUPPORTED = ("thinking",)
+_STOP_REASONS = {"content_filtered": "refusal", "guardrail_intervened": "refusal"}
+_LIMITS = {"max_tokens": "maxTokens", "stop_sequences": "stopSequences", "temperature": "temperature", "top_p": "topP"}
+
+Json = dict[str, Any]
 
 
 def read(model: str, body: Any) -> Conversation:
@@ -22,31 +30,29 @@ def read(model: str, body: Any) -> Conversation:
     if "anthropic" not in model:
         raise unsupported(f"InvokeModel of {model} (only Anthropic's messages body; use Converse)")
     _check(body)
-    messages = tuple(Message(_role(turn), _text(turn.get("content"))) for turn in body["messages"])
-    check_turns(messages)
-    return Conversation(
-        model=model,
-        system=_text(body.get("system", "")),
-        messages=messages,
-        max_tokens=body["max_tokens"],
-        stop_sequences=tuple(body.get("stop_sequences", [])),
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-    )
+    try:
+        return converse.read(model, _as_converse(body))
+    except KeyError as error:
+        raise _malformed(f"#: required key [{error.args[0]}] not found") from error
+    except (TypeError, AttributeError) as error:
+        raise _malformed(f"#: {error!r}") from error
 
 
-def write(answer: Answer, model: str, milliseconds: int) -> dict[str, Any]:
+def write(answer: Answer, model: str, milliseconds: int) -> Json:
     """Return the answer in Anthropic's form."""
-    digest = hashlib.sha256(f"{model}\n{answer.text}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{model}\n{answer.text}\n{answer.tool_use}".encode()).hexdigest()
+    content: list[Json] = [{"type": "text", "text": answer.text}] if answer.text else []
+    if use := answer.tool_use:
+        content.append({"type": "tool_use", "id": use.id, "name": use.name, "input": use.input})
     return {
         "id": f"msg_bdrk_{digest[:24]}",
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": [{"type": "text", "text": answer.text}] if answer.text else [],
+        "content": content,
         "stop_reason": _STOP_REASONS.get(answer.stop_reason, answer.stop_reason),
         "stop_sequence": None,
-        "usage": {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens},
+        "usage": _usage(answer),
     }
 
 
@@ -57,6 +63,13 @@ def headers(answer: Answer, milliseconds: int) -> dict[str, str]:
         "X-Amzn-Bedrock-Output-Token-Count": str(answer.output_tokens),
         "X-Amzn-Bedrock-Invocation-Latency": str(milliseconds),
     }
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    usage = {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
+    if answer.cache_read is not None and answer.cache_written is not None:
+        usage |= {"cache_read_input_tokens": answer.cache_read, "cache_creation_input_tokens": answer.cache_written}
+    return usage
 
 
 def _check(body: Any) -> None:
@@ -76,28 +89,76 @@ def _check(body: Any) -> None:
         raise unsupported(f"InvokeModel with {refused[0]}")
 
 
+def _as_converse(body: Json) -> Json:
+    request: Json = {
+        "messages": [{"role": _role(turn), "content": list(_blocks(turn.get("content")))} for turn in body["messages"]],
+        "inferenceConfig": {name: body[key] for key, name in _LIMITS.items() if key in body},
+    }
+    if body.get("system"):
+        request["system"] = list(_blocks(body["system"]))
+    if body.get("tools"):
+        request["toolConfig"] = {"tools": list(_tools(body["tools"])), "toolChoice": _choice(body.get("tool_choice"))}
+    return request
+
+
 def _are_objects(items: Any) -> bool:
     return isinstance(items, list) and all(isinstance(item, dict) for item in items)
 
 
-def _role(turn: dict[str, Any]) -> str:
+def _role(turn: Json) -> str:
     role = turn.get("role")
     if role not in ("user", "assistant"):
         raise validation(f"messages: Unexpected role {role!r}. Allowed roles are 'user' or 'assistant'.")
     return str(role)
 
 
-def _text(content: Any) -> str:
+def _blocks(content: Any) -> Iterator[Json]:
     if isinstance(content, str):
-        return content
+        yield {"text": content}
+        return
     if not _are_objects(content):
         raise _malformed("#/messages/content: expected a string or an array of objects")
-    return "".join(block_text(_without_type(block)) for block in content)
+    for block in content:
+        yield _block(block)
+        yield from _cache_point(block)
 
 
-def _without_type(block: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in block.items() if key not in ("type", "cache_control")}
+def _block(block: Json) -> Json:
+    kind = block.get("type")
+    if kind == "text":
+        return {"text": block["text"]}
+    if kind == "image":
+        source = block["source"]
+        return {"image": {"format": source["media_type"].removeprefix("image/"), "source": {"bytes": source["data"]}}}
+    if kind == "tool_use":
+        return {"toolUse": {"toolUseId": block["id"], "name": block["name"], "input": block["input"]}}
+    if kind == "tool_result":
+        status = "error" if block.get("is_error") else "success"
+        said = list(_blocks(block.get("content", "")))
+        return {"toolResult": {"toolUseId": block["tool_use_id"], "content": said, "status": status}}
+    raise unsupported(f"InvokeModel with a content block of type {kind!r}")
 
 
-def _malformed(what: str) -> Exception:
+def _tools(tools: Any) -> Iterator[Json]:
+    for tool in tools:
+        if tool.get("type", "custom") != "custom":
+            raise unsupported(f"InvokeModel with a tool of type {tool['type']!r}")
+        told = {"description": tool["description"]} if tool.get("description") else {}
+        yield {"toolSpec": {"name": tool["name"], **told, "inputSchema": {"json": tool["input_schema"]}}}
+        yield from _cache_point(tool)
+
+
+def _choice(choice: Mapping[str, Any] | None) -> Json:
+    kind = (choice or {"type": "auto"})["type"]
+    if kind not in ("auto", "any", "tool"):
+        raise unsupported(f"InvokeModel with tool_choice {kind!r}")
+    return {kind: {"name": choice["name"]} if choice and kind == "tool" else {}}
+
+
+def _cache_point(marked: Json) -> Iterator[Json]:
+    if marked.get("cache_control"):
+        yield {"cachePoint": {"type": "default"}}
+
+
+def _malformed(what: str) -> AwsError:
     return validation(f"Malformed input request: {what}, please reformat your input and try again.")

@@ -13,9 +13,12 @@ from starlette.responses import Response
 
 from local_aws import shapes
 from local_aws.bedrock import anthropic, converse
+from local_aws.bedrock.caching import PromptCache
 from local_aws.bedrock.calls import Calls
 from local_aws.bedrock.conversation import Answer, Conversation
 from local_aws.bedrock.counts import ANSWERED, FAILED, THROTTLED, Counts, Outcome
+from local_aws.bedrock.guardrails import Guardrails
+from local_aws.bedrock.models import Models
 from local_aws.bedrock.places import Place
 from local_aws.bedrock.remote import RemoteWriter
 from local_aws.bedrock.writer import LocalWriter
@@ -45,7 +48,9 @@ class Bedrock:
     def __init__(self, settings: Settings) -> None:
         self._allowed = settings.bedrock_models
         url, model = settings.llm_url, settings.llm_model
-        self._calls = Calls(RemoteWriter(url, model) if url else LocalWriter(), settings)
+        writer = RemoteWriter(url, model) if url else LocalWriter()
+        self._models = Models(writer, PromptCache(), Guardrails(settings.bedrock_guardrails))
+        self._calls = Calls(self._models, settings)
         self.counts = Counts()
 
     async def handle(self, request: Request, region: str) -> Response:

@@ -1,32 +1,25 @@
-"""What stands between a call and the writer: quota, latency and the faults that were asked for."""
+"""What stands between a call and a model: quota, latency and the faults that were asked for."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
 
 from starlette.requests import Request
 
 from local_aws.bedrock.conversation import Answer, Conversation
 from local_aws.bedrock.faults import Faults
+from local_aws.bedrock.models import Models
 from local_aws.bedrock.places import Place
 from local_aws.bedrock.quota import Quotas, throttled
 from local_aws.settings import FaultShares, Settings
 
 
-class Writer(Protocol):
-    """Whatever answers conversations."""
-
-    async def write(self, conversation: Conversation) -> Answer:
-        """Answer a conversation."""
-
-
 class Calls:
-    """Takes calls to a writer, each as late and as badly as the settings say of its place."""
+    """Takes calls to models, each as late and as badly as the settings say of its place."""
 
-    def __init__(self, writer: Writer, settings: Settings) -> None:
-        self._writer, self._shares = writer, settings.bedrock_faults
+    def __init__(self, models: Models, settings: Settings) -> None:
+        self._models, self._shares = models, settings.bedrock_faults
         self._quotas = Quotas(settings.bedrock_quotas)
         self._latency_s = settings.bedrock_latency_ms / 1000
         self._faults: dict[Place, Faults] = {}
@@ -51,20 +44,22 @@ class Calls:
         """
         if fault == "throttle":
             raise throttled("requests")
-        reserved, used = conversation.input_tokens() + conversation.max_tokens, 0
+        reserved, used = conversation.input_tokens + conversation.max_tokens, 0
         self._quotas.reserve(place, reserved)
         try:
-            answer = await self._answer(self.faults(place), conversation, fault, request)
-            used = answer.input_tokens + answer.output_tokens
+            answer = await self._answer(place, conversation, fault, request)
+            # What was read from the cache doesn't count against the quota.
+            used = answer.tokens - (answer.cache_read or 0)
         finally:
             self._quotas.give_back(place, max(0, reserved - used))
         return answer
 
-    async def _answer(self, faults: Faults, conversation: Conversation, fault: str | None, request: Request) -> Answer:
+    async def _answer(self, place: Place, conversation: Conversation, fault: str | None, request: Request) -> Answer:
+        faults = self.faults(place)
         if fault == "hang":
             await faults.hang(request)
         started = time.perf_counter()
-        answer = await self._writer.write(conversation)
+        answer = await self._models.answer(place, conversation)
         if faults.refuses(conversation):
             answer = answer.refused()
         if fault == "slow":

@@ -24,6 +24,8 @@ class Count:
     in_flight: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_written_tokens: int = 0
 
     def begin(self) -> None:
         """Count a call that has come."""
@@ -37,6 +39,8 @@ class Count:
         if answer:
             self.input_tokens += answer.input_tokens
             self.output_tokens += answer.output_tokens
+            self.cache_read_tokens += answer.cache_read or 0
+            self.cache_written_tokens += answer.cache_written or 0
 
 
 class Counts:
