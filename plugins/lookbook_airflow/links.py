@@ -39,6 +39,16 @@ class EvaluationLink(BaseOperatorLink):
         return page_path("evaluations", ti_key.xcom_pull(task_ids=self._job_task)["job_name"])
 
 
+class FindingsLink(BaseOperatorLink):
+    """To where the model contradicts the catalogue, in the drop that a run is about."""
+
+    name = "Findings"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the path of the drop's findings; the task's result names the drop."""
+        return page_path("findings", ti_key.xcom_pull(task_ids=ti_key.task_id)["drop_id"])
+
+
 class HousekeepingLink(BaseOperatorLink):
     """To a page that a run of `housekeeping` left: a plan, or what everything cost."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from airflow import plugins_manager, settings
 from airflow.api_fastapi.app import create_app, get_auth_manager
@@ -16,7 +17,9 @@ from starlette.testclient import TestClient
 from tests.drops.small import DROP_ID
 
 from lookbook import storage
-from lookbook_airflow.links import DataDocsLink, EvaluationLink, HousekeepingLink
+from lookbook.catalog import tables
+from lookbook.catalog.schemas import FINDINGS
+from lookbook_airflow.links import DataDocsLink, EvaluationLink, FindingsLink, HousekeepingLink
 from lookbook_airflow.pages import page_path
 from lookbook_airflow.pages.app import create_app as create_pages
 
@@ -170,3 +173,83 @@ def test_a_viewer_reads_what_housekeeping_planned(api_server: TestClient, bucket
     assert (answer.status_code, answer.text) == (200, "<h1>To go</h1>")
     assert api_server.get(page).status_code == 401
     assert api_server.get(page.replace("models", "secret"), headers=login()).status_code == 404
+
+
+FOUND = f"/lookbook/findings/{DROP_ID}"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def finding(product_id: str, attribute: str = "Fabric", model_value: str = "Linen", **columns: Any) -> dict[str, Any]:
+    row = {"drop_id": DROP_ID, "product_id": product_id, "attribute": attribute, "catalogue_value": "Cotton"}
+    picture = f"s3://lookbook/drops/{DROP_ID}/images/{product_id}.jpg"
+    seen = {"probability": 0.9, "threshold": 0.7, "picture_uri": picture, "first_seen_run": "run-1"}
+    return {**row, **seen, "model_value": model_value, "article_type": "Shirts", **columns}
+
+
+@pytest.fixture
+def findings(bucket: str) -> None:
+    """Findings of 61 products: of Fabric, and one of another attribute with a value that nobody should believe."""
+    rows = [*(finding(str(number)) for number in range(60)), finding("60", HOSTILE, f'"{HOSTILE}')]
+    other = finding("61", drop_id="2026-11-09")
+    tables.replace("quality.findings", pa.Table.from_pylist([*rows, other], schema=FINDINGS), "drop_id is not null")
+    for number, content in (("60", b"\xff\xd8\xff picture"), ("1", b"<html>"), ("61", b"\xff\xd8\xff other")):
+        storage.write_bytes(f"s3://lookbook/drops/{DROP_ID}/images/{number}.jpg", content)
+
+
+def test_findings_are_counted_by_drop_by_attribute_and_by_pair_of_values(
+    api_server: TestClient, findings: None
+) -> None:
+    overview = api_server.get("/lookbook/findings", headers=login())
+    assert f'<a href="findings/{DROP_ID}">{DROP_ID}</a></td><td>61</td>' in overview.text
+    page = api_server.get(FOUND, headers=login()).text
+    assert "61 findings of 61 products" in page
+    assert f'<a href="{DROP_ID}?attribute=Fabric&amp;page=1">Fabric</a></td><td>60</td>' in page
+    assert "<td>Cotton</td><td>Linen</td><td>" in page
+
+
+def test_the_products_of_one_attribute_come_page_by_page(api_server: TestClient, findings: None) -> None:
+    first = api_server.get(f"{FOUND}?attribute=Fabric", headers=login()).text
+    second = api_server.get(f"{FOUND}?attribute=Fabric&page=2", headers=login()).text
+    assert (first.count("<img"), second.count("<img")) == (50, 10)
+    assert "Page 1 of 2" in first and "attribute=Fabric&amp;page=2" in first
+    assert api_server.get(f"{FOUND}?page=0", headers=login()).status_code == 422
+
+
+def test_nothing_that_a_drop_says_is_markup_on_the_page_of_findings(api_server: TestClient, findings: None) -> None:
+    answer = api_server.get(f"{FOUND}?attribute={HOSTILE}", headers=login())
+    assert HOSTILE not in answer.text and "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
+    policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+    assert (policy["default-src"], policy["img-src"]) == ("'none'", "'self'") and "script-src" not in policy
+
+
+def test_findings_are_downloaded_as_csv(api_server: TestClient, findings: None) -> None:
+    answer = api_server.get(f"{FOUND}/findings.csv?attribute=Fabric", headers=login())
+    assert len(answer.content.splitlines()) == 61
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="findings.csv"'
+
+
+def test_a_finding_shows_its_picture_and_no_other_file_is_shown(api_server: TestClient, findings: None) -> None:
+    shown = api_server.get(f"{FOUND}/pictures/60", headers=login())
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+    assert shown.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    for other in ("1", "2", "61", "..%2f60", "60%2f..%2f61"):  # no picture, absent, of another drop
+        assert api_server.get(f"{FOUND}/pictures/{other}", headers=login()).status_code == 404
+
+
+def test_findings_are_shown_to_nobody_who_is_not_logged_in(api_server: TestClient, findings: None) -> None:
+    for path in ("/lookbook/findings", FOUND, f"{FOUND}/findings.csv", f"{FOUND}/pictures/60"):
+        assert api_server.get(path).status_code == 401
+        assert api_server.get(path, headers=login(role=None)).status_code == 403
+
+
+def test_a_drop_without_findings_says_so(api_server: TestClient, findings: None) -> None:
+    for name in ("2020-01-06", "nonsense", "%3Cscript%3E"):
+        answer = api_server.get(f"/lookbook/findings/{name}", headers=login())
+        assert (answer.status_code, "<script>" in answer.text) == (200, False)
+        assert "0 findings of 0 products" in answer.text
+
+
+def test_the_link_to_findings_leads_to_those_of_the_drop() -> None:
+    task = SimpleNamespace(task_id="report", xcom_pull=lambda task_ids: {"drop_id": DROP_ID} if task_ids else None)
+    assert FindingsLink().get_link(None, ti_key=task) == FOUND

@@ -10,7 +10,7 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from lookbook_airflow.pages import data_docs, evaluations, housekeeping, root
+from lookbook_airflow.pages import data_docs, evaluations, findings, housekeeping, root
 
 
 def create_app() -> FastAPI:
@@ -22,6 +22,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Lookbook", dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(data_docs.router)
     app.include_router(evaluations.router)
+    app.include_router(findings.router)
     app.include_router(housekeeping.router)
     app.add_exception_handler(HTTPException, _refuse)
     return app

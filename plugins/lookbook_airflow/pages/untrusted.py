@@ -5,16 +5,39 @@ from __future__ import annotations
 from fastapi import Response
 
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'self'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src {images}; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+# The pictures that a drop may hold, by how their files begin; WebP has its name after its length.
+_PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"RIFF": "image/webp"}
 
 
-def page(content: bytes) -> Response:
-    """Return HTML as an answer that can do nothing but be looked at."""
-    return Response(content, media_type="text/html; charset=utf-8", headers=_HEADERS)
+def page(content: str | bytes, images: str = "data:") -> Response:
+    """Return HTML as an answer that can do nothing but be looked at.
+
+    Args:
+        content: the page.
+        images: where its pictures may come from, as a source of the policy: within itself, or ``'self'``.
+    """
+    policy = {"Content-Security-Policy": _POLICY.format(images=images)}
+    return Response(content, media_type="text/html; charset=utf-8", headers=_HEADERS | policy)
+
+
+def picture(content: bytes) -> Response | None:
+    """Return a picture as an answer that can be nothing else; ``None`` for what is no picture."""
+    for beginning, media_type in _PICTURES.items():
+        if content.startswith(beginning):
+            policy = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+            return Response(content, media_type=media_type, headers=_HEADERS | policy)
+    return None
+
+
+def table(content: bytes, name: str) -> Response:
+    """Return CSV as an answer that a browser saves under ``name``."""
+    saved = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=_HEADERS | saved)
