@@ -6,9 +6,10 @@ states none, the attribute model's answers), checks each against those facts and
 
 | | |
 |---|---|
-| **Starts** | when a drop reaches `product_catalog`; by hand for a *Drop*, or for the ids in *Product ids* |
+| **Starts** | when a drop reaches `product_catalog`; by hand for a *Drop*, for *Product ids*, for all that is *Stale* |
 | **Emits** | `product_descriptions`, partitioned by drop |
 | **Asks** | the model behind the endpoint; from `LOOKBOOK_TRANSFORM_FROM` pictures on, in a batch transform job |
+| **Asks you** | before a run over `LOOKBOOK_RUN_BUDGET_USD`; `LOOKBOOK_MONTH_BUDGET_USD` stops all |
 | **Fan-out** | up to `LOOKBOOK_PER_PRODUCT_LIMIT` products one mapped task each, named by product; above it, shards |
 | **Safe to clear?** | Yes, any task: a finished product is never paid for twice |
 | **When it fails** | `docs/runbooks/describe_products.md` |
@@ -20,12 +21,15 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import Param, PartitionedAssetTimetable, TriggerRule, dag
+from airflow.sdk import PartitionedAssetTimetable, TriggerRule, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.describing import export, findings_reported
+from lookbook_airflow.description_runs import description_params, find_drops, one_run_each, side_by_side
 from lookbook_airflow.endpoint_life import with_endpoint
-from lookbook_airflow.lineage import collect_lineage, drop_of, traced_task
+from lookbook_airflow.lineage import collect_lineage, drop_of, traced_short_circuit, traced_task
+from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
 from lookbook_airflow.transforming import transformed
 
 
@@ -33,29 +37,22 @@ from lookbook_airflow.transforming import transformed
     dag_display_name="Describe products",
     schedule=PartitionedAssetTimetable(assets=PRODUCT_CATALOG),
     catchup=False,
-    max_active_runs=2,
+    # Pools and priorities share the work out. A fresh drop's run must not wait in line behind those of a backfill.
+    max_active_runs=64,
     default_args=DEFAULT_ARGS,
     tags=[Tag.DESCRIPTIONS, Tag.TIER_1],
     doc_md=__doc__,
-    params={
-        "drop": optional_drop(),
-        "product_ids": Param(
-            [],
-            type="array",
-            items={"type": "string", "pattern": "^[0-9]{1,12}$"},
-            title="Product ids",
-            description="Only these products; empty: the whole drop",
-        ),
-    },
+    params=description_params(),
 )
 def describe_products():
-    @traced_task
-    def plan(**context: Any) -> dict:
+    @traced_short_circuit(multiple_outputs=False)
+    def plan(others: list, **context: Any) -> dict:
         """Choose the products: those of the drop, or the ids asked for."""
-        from lookbook.descriptions import planning
+        from lookbook.descriptions import planning, selection
 
-        ids = context["params"]["product_ids"]
-        return planning.plan_products(drop_of(context), ids, context["run_id"]).reference()
+        asked = selection.Asked.of(drop_of(context), context["params"])
+        planned = planning.plan_run(asked, others, context["run_id"])
+        return planned.reference() if planned else {}
 
     @traced_task(pool=Pool.PREDICT, execution_timeout=timedelta(hours=4), trigger_rule=TriggerRule.NONE_FAILED)
     async def predict_attributes(plan: dict, job: dict | None) -> dict:
@@ -64,40 +61,64 @@ def describe_products():
 
         return (await prediction.predict(plan["uri"], job)).reference()
 
+    @traced_task(multiple_outputs=True)
+    def estimate(plan: dict, predictions: dict, params: dict) -> dict:
+        """Merge facts, leave out what is unchanged, cut the rest, and say what it will take; over budget, ask."""
+        from lookbook.descriptions import budget, planning
+
+        shards = planning.plan_shards(plan["uri"], predictions, params["mode"], side_by_side())
+        return budget.judge(shards).reference()
+
     @traced_task
-    def shard(plan: dict, predictions: dict) -> list[dict]:
-        """Merge facts, leave out what is unchanged, and cut the rest into mapped tasks."""
+    def shard(plan: dict) -> list[dict]:
+        """Hand out the work: what each mapped task is to do."""
         from lookbook.descriptions import planning
 
-        return planning.plan_shards(plan["uri"], predictions).references()
+        return planning.on_demand(plan["uri"])
 
     @traced_task(
         pool=Pool.DESCRIBE,
         map_index_template="{{ task.op_kwargs['shard']['label'] }}",
         execution_timeout=timedelta(hours=1),
     )
-    async def describe(shard: dict) -> dict:
+    async def describe(shard: dict, ti: Any = None) -> dict:
         """Write and check one product's description, or a shard of them."""
-        from lookbook.descriptions import writing
+        from lookbook.descriptions import budget, writing
 
-        return await writing.describe_shard(shard)
+        with budget.within_month():
+            return await writing.describe_shard(shard, last_try=ti.try_number > ti.max_tries)
 
     @traced_task(pool=Pool.PUBLISH, outlets=[PRODUCT_DESCRIPTIONS], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-    def publish(plan: dict, results: Any, outlet_events: Any = None, dag_run: Any = None) -> dict:
+    def publish(results: Any, outlet_events: Any = None, dag_run: Any = None, ti: Any = None) -> dict:
         """Commit every product's outcome in one go: published, withheld or failed, with the reason."""
-        from lookbook.descriptions import publishing
+        from lookbook.descriptions import estimate, publishing
 
+        plan = ti.xcom_pull(task_ids="plan")
         if not dag_run.partition_key:
             outlet_events[PRODUCT_DESCRIPTIONS].add_partitions(plan["drop_id"])
-        return publishing.publish(plan["uri"], list(results[:])).summary()
+        return estimate.compared(plan["uri"], publishing.publish(plan["uri"], list(results[:])).summary())
 
-    planned = plan()
+    runs = find_drops()
+    one_run_each(runs)
+    planned = plan(runs)
     job = transformed(planned)
     predicted = predict_attributes(planned, job)
     with_endpoint(job, predicted)
-    described = describe.expand(shard=shard(planned, predicted))
-    published = publish(planned, described)
-    published >> collect_lineage()
+    estimated = estimate(planned, predicted)
+    approve = ApprovalIfNeededOperator(
+        task_id="approve_cost",
+        needed=estimated["needs_approval"],
+        subject="Describe at this cost?",
+        body="{{ ti.xcom_pull(task_ids='estimate', key='body') }}",
+        doc_md="Wait for a person's word if the run may cost more than `LOOKBOOK_RUN_BUDGET_USD`.",
+    )
+    work = shard(planned)
+    approve >> work
+    described = describe.expand(shard=work)
+    # Not after `plan`: where nothing was handed out, after a Reject or without an answer, there is nothing to publish.
+    published = publish(described)
+    work >> published
+    [export(published), findings_reported(planned, predicted)] >> collect_lineage()
     # Publishing goes on past a product whose task failed; the run as a whole must not look as if nothing had.
     [described, published] >> EmptyOperator(
         task_id="all_described",

@@ -64,7 +64,7 @@ def test_a_dag_carries_only_known_tags(dag_id: str, dags: dict[str, DAG]) -> Non
 def test_a_dag_states_its_limits(dag_id: str, dags: dict[str, DAG]) -> None:
     dag = dags[dag_id]
     assert dag.catchup is False
-    assert 1 <= dag.max_active_runs <= 4
+    assert 1 <= dag.max_active_runs <= 64
     for task in dag.tasks:
         assert task.owner == "data-platform"
         waits = isinstance(task, ApprovalIfNeededOperator) and task.response_timeout

@@ -6,6 +6,7 @@ enough of those, the characters of some requests are counted. Afterwards the res
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,8 +23,11 @@ from lookbook.descriptions import prompts
 from lookbook.descriptions.conversation import first_messages, request_of
 from lookbook.descriptions.cost import cost_usd
 from lookbook.descriptions.cutting import Mode, evenly
+from lookbook.descriptions.plans import read_shards
 from lookbook.descriptions.work import Todo
 from lookbook.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
 
 _ENOUGH_OUTCOMES = 20
 _SAMPLED = 100
@@ -110,19 +114,23 @@ def estimate(todo: Sequence[Todo], drop_id: str, mode: Mode, share: float) -> Es
     )
 
 
-def compared(expected: Mapping[str, Any] | None, published: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what was estimated beside what it came to, as a share of that: 0.1 is a tenth too much.
+def compared(plan_uri: str, published: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run came to, with its estimate and how far off that was: 0.1 is a tenth too much.
 
     Both are taken for each product, since outcomes that were stored before are in what was published, but not in what
     was estimated.
 
     Args:
-        expected: :class:`Estimate` values, as the plan holds them.
+        plan_uri: of the run.
         published: :class:`lookbook.descriptions.publishing.Publication` values.
-
-    Returns:
-        ``None`` when nothing was asked.
     """
+    error = _error(read_shards(plan_uri.rpartition("/")[0]).estimate, published)
+    if error:
+        log.info("Estimated were %s USD for what cost %s USD: %s", error["usd"], published["cost_usd"], error)
+    return {**published, "estimate": error}
+
+
+def _error(expected: Mapping[str, Any] | None, published: Mapping[str, Any]) -> dict[str, Any] | None:
     described = published["products"] - published["unchanged"]
     if not expected or not expected["products"] or not described:
         return None
@@ -152,7 +160,7 @@ def _learned(settings: Settings) -> _Mean | None:
         input_tokens=means["input_tokens"],
         cached_tokens=means["cached_tokens"],
         output_tokens=means["output_tokens"],
-        latency_s=means.get("latency_ms", 0) / 1000 or _LATENCY_S,
+        latency_s=means.get("latency_ms", 0) / means["calls"] / 1000 or _LATENCY_S,  # a product's is of all its calls
         learned_from=len(rows),
     )
 

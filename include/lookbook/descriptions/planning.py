@@ -25,12 +25,14 @@ from lookbook.descriptions.plans import (
     Shard,
     ShardPlan,
     read_plan,
+    read_shards,
     root_of,
+    statuses_of,
     write_encoded_items,
     write_plan,
     write_shards,
 )
-from lookbook.descriptions.selection import newest_drops, statuses_of
+from lookbook.descriptions.selection import Asked, newest_drops
 from lookbook.descriptions.work import Todo
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
@@ -70,6 +72,24 @@ def plan_products(drop_id: str | None, only: Sequence[str], run_key: str, redriv
     return plan
 
 
+def plan_run(asked: Asked, others: Sequence[Any], run_key: str) -> Plan | None:
+    """Store the plan of a run, unless there is nothing for it to do, or runs of their own do it.
+
+    Args:
+        asked: what the run was started for.
+        others: the runs of :func:`lookbook.descriptions.selection.runs_of`.
+        run_key: names the run.
+
+    Raises:
+        PermanentError: as :func:`plan_products` does.
+    """
+    if others or asked.everywhere:
+        log.info("%d runs of their own describe what was asked for, one a drop.", len(others))
+        return None
+    plan = plan_products(asked.drop_id, asked.product_ids, run_key, asked.redrive)
+    return plan if plan.products else None
+
+
 def plan_shards(
     plan_uri: str, predictions: Mapping[str, Any], mode: cutting.AskedMode = "auto", side_by_side: int = 1
 ) -> ShardPlan:
@@ -105,6 +125,12 @@ def plan_shards(
         len(found.unchanged),
     )
     return planned
+
+
+def on_demand(plan_uri: str) -> list[dict[str, Any]]:
+    """Return the references of the shards that mapped tasks describe; none where batch jobs do."""
+    shards = read_shards(plan_uri.rpartition("/")[0])
+    return [] if shards.mode == "batch" else shards.references()
 
 
 def _chosen(drop_id: str, only: Sequence[str]) -> BooleanExpression:

@@ -138,6 +138,11 @@ class ShardPlan:
         }
 
 
+def statuses_of(redrive: Redrive) -> tuple[str, ...]:
+    """Return the statuses whose descriptions are driven again."""
+    return {"none": (), "failed": ("failed",), "withheld": ("withheld",), "both": ("failed", "withheld")}[redrive]
+
+
 def input_hash(
     product_id: str,
     facts: Facts,

@@ -17,7 +17,10 @@ from pyiceberg.expressions import And
 
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import DESCRIPTIONS
+from lookbook.descriptions import work
+from lookbook.descriptions.plans import Plan
 from lookbook.lineage import records
+from lookbook.training import registry
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,24 @@ def mark_stale(model_version: str, why: str) -> Stale:
     records.counts(stale=len(rows))
     log.info("%d descriptions of model %s are stale, in drops: %s", len(rows), model_version, ", ".join(drops) or "–")
     return Stale(model_version, len(rows), drops)
+
+
+def stale_drops() -> dict[str, int]:
+    """Return the drops with products whose description is missing or was written from another input, and how many.
+
+    Compared are catalogue, prompt, settings, and the answers that the model in service has given so far. A model that
+    was put in service since has given none yet: the drops that its predecessor helped to describe count as stale until
+    it was asked, and what comes out the same is then left as it is. Withheld and failed ones are not among them.
+    """
+    serving, snapshot = registry.in_service(), tables.current_snapshot("catalog.products")
+    drops = pc.unique(tables.read("catalog.products", columns=("drop_id",), snapshot=snapshot)["drop_id"])
+    found: dict[str, int] = {}
+    for drop_id in sorted(drops.to_pylist()):
+        left = work.left_of(Plan("", drop_id, "", snapshot, ()), serving.version if serving else None)
+        if stale := len(left.todo) - left.settled:
+            found[drop_id] = stale
+    log.info("%d descriptions are missing or stale, in %d drops.", sum(found.values()), len(found))
+    return found
 
 
 def _with(rows: pa.Table, column: str, values: Sequence[Any]) -> pa.Table:

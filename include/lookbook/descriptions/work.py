@@ -18,10 +18,9 @@ from pyiceberg.expressions import And
 from lookbook.catalog import tables
 from lookbook.descriptions import prompts
 from lookbook.descriptions.facts import LEADING_COLUMNS, TRAILING_COLUMNS, merge
-from lookbook.descriptions.plans import Plan, WorkItem, encoded, input_hash
+from lookbook.descriptions.plans import Plan, WorkItem, encoded, input_hash, statuses_of
 from lookbook.descriptions.prompts import Prompt
 from lookbook.descriptions.sanitising import label
-from lookbook.descriptions.selection import statuses_of
 from lookbook.settings import Settings, get_settings
 
 Row = Mapping[str, Any]
@@ -32,6 +31,7 @@ _DESCRIBED = (*_PRODUCT, *LEADING_COLUMNS.values(), *TRAILING_COLUMNS.values())
 _ANSWERED = ("product_id", "attribute", "value", "probability", "picture_sha256", "endpoint_config")
 _STANDING = ("product_id", "status", "input_hash", "attempt", "run_id")
 _DONE = "published"
+_SETTLED = ("withheld", "failed")
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,14 @@ class Todo:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, in the order of the product ids, and the ids of the products for which nothing is."""
+    """What is to be done, in the order of the product ids, and the ids of the products for which nothing is.
+
+    ``settled`` of what is to be done are withheld or failed with the very same input: they are no news.
+    """
 
     todo: list[Todo]
     unchanged: tuple[str, ...]
+    settled: int
 
 
 def of_plan(plan: Plan, model_version: str | None) -> Work:
@@ -62,24 +66,27 @@ def of_plan(plan: Plan, model_version: str | None) -> Work:
         plan: the products, at a version of the catalogue.
         model_version: whose answers fill in; ``None``: the catalogue's facts are all there is.
     """
-    return left_of(plan, {product.product_id for product in plan.products}, model_version)
+    return left_of(plan, model_version, {product.product_id for product in plan.products})
 
 
-def left_of(plan: Plan, chosen: Collection[str], model_version: str | None) -> Work:
-    """Return what is left to do for the products of a plan's drop whose ids are among ``chosen``."""
+def left_of(plan: Plan, model_version: str | None, chosen: Collection[str] | None = None) -> Work:
+    """Return what is left to do for a plan's drop, or for those of its products whose ids are ``chosen``."""
     standing = _standing(plan.drop_id)
     making = _Making(plan, model_version, get_settings(), prompts.load())
     again = set(statuses_of(plan.redrive))
     todo: list[Todo] = []
     unchanged: list[str] = []
+    settled = 0
     for product, answers in _products(plan, chosen, model_version):
         row = standing.get(product["product_id"], {})
         item = making.item(product, answers, _attempt(row, plan.run_key, again))
-        if row.get("status") == _DONE and row["input_hash"] == item.input_hash:
+        same = row.get("input_hash") == item.input_hash
+        if same and row["status"] == _DONE:
             unchanged.append(item.product_id)
         else:
             todo.append(Todo(item.label, item.result_uri, encoded(item)))
-    return Work(todo, tuple(unchanged))
+            settled += same and row["status"] in _SETTLED
+    return Work(todo, tuple(unchanged), settled)
 
 
 def _attempt(row: Row, run_key: str, again: Collection[str]) -> int:
@@ -98,11 +105,13 @@ def _standing(drop_id: str) -> dict[str, Row]:
     return {row["product_id"]: row for row in rows.to_pylist()}
 
 
-def _products(plan: Plan, chosen: Collection[str], model_version: str | None) -> Iterator[tuple[Row, list[Row]]]:
+def _products(plan: Plan, chosen: Collection[str] | None, model_version: str | None) -> Iterator[tuple[Row, list[Row]]]:
     """Yield the chosen products by id, each with what the model answered about it."""
     of_drop = tables.equals("drop_id", plan.drop_id)
     rows = tables.read("catalog.products", of_drop, _DESCRIBED, plan.products_snapshot)
-    rows = rows.filter(pc.is_in(rows["product_id"], pa.array(list(chosen), pa.string()))).sort_by("product_id")
+    if chosen is not None:
+        rows = rows.filter(pc.is_in(rows["product_id"], pa.array(list(chosen), pa.string())))
+    rows = rows.sort_by("product_id")
     answers = _answers(plan.drop_id, model_version)
     for start in range(0, len(rows), _AT_ONCE):
         some = rows.slice(start, _AT_ONCE).to_pylist(maps_as_pydicts="strict")

@@ -1,0 +1,148 @@
+"""What a run and a month may cost.
+
+A run over its budget waits for a person. Nobody can wave a month's budget through: what would go over it is refused
+before it is started, and shards that begin when it is used up do nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lookbook.descriptions import routes, spending
+from lookbook.descriptions.cost import has_price, price_list
+from lookbook.descriptions.plans import ShardPlan
+from lookbook.errors import PermanentError
+from lookbook.lineage import records
+from lookbook.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A plan and what it is expected to take, and whether a person must agree to it; ``body`` is Markdown."""
+
+    plan: Mapping[str, Any]
+    estimate: Mapping[str, Any]
+    needs_approval: bool
+    month_usd: float | None
+    body: str
+
+    def reference(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def judge(planned: ShardPlan) -> Judgement:
+    """Hold a run's estimate against the budgets.
+
+    Raises:
+        PermanentError: the month's budget would be exceeded, or there is a budget and a model without list price.
+    """
+    settings, expected = get_settings(), planned.estimate or {}
+    usd = expected["usd"] if expected["products"] else 0.0
+    if expected["products"]:
+        _check_prices(settings)
+    spent = _check_month(usd or 0.0, settings)
+    over = settings.run_budget_usd is not None and (usd or 0.0) > settings.run_budget_usd
+    body = _body(planned, spent, settings)
+    records.details(estimate=_sentence(planned), needs_approval=str(over))
+    log.info("%s", body)
+    return Judgement(planned.summary(), expected, over, spent, body)
+
+
+@contextlib.contextmanager
+def within_month() -> Iterator[None]:
+    """Begin only if the month's budget is not used up, and enter what is paid for inside into the ledger.
+
+    Raises:
+        PermanentError: it is used up.
+    """
+    _check_month(0.0, get_settings())
+    with spending.entered():
+        yield
+
+
+def _check_prices(settings: Settings) -> None:
+    if settings.run_budget_usd is None and settings.month_budget_usd is None:
+        return
+    for model_id in _models(settings):
+        if not has_price(model_id):
+            raise PermanentError(
+                f"{model_id} has no list price in include/lookbook/descriptions/prices.toml, so no budget can be kept. "
+                "Add its price, with source and date, or unset LOOKBOOK_RUN_BUDGET_USD and LOOKBOOK_MONTH_BUDGET_USD."
+            )
+
+
+def _models(settings: Settings) -> list[str]:
+    judging = [settings.judge_model_id] if settings.judge_model_id else []
+    return [*(target.model_id for target in routes.targets(settings.text_model_id)), *judging]
+
+
+def _check_month(usd: float, settings: Settings) -> float | None:
+    """Return what the month has cost so far, ``None`` where there is no limit to it."""
+    limit = settings.month_budget_usd
+    if limit is None:
+        return None
+    spent = spending.month_usd()
+    if spent >= limit or (usd and spent + usd > limit):
+        raise PermanentError(
+            f"The month's budget for texts, LOOKBOOK_MONTH_BUDGET_USD={limit:.2f}, does not allow this: "
+            f"{spent:.2f} USD are spent, {usd:.2f} USD more are estimated. Raise it, describe fewer products "
+            "(Product ids), or clear this task next month (UTC); what is finished costs nothing again."
+        )
+    return spent
+
+
+def _sentence(planned: ShardPlan) -> str:
+    expected = planned.estimate or {}
+    price = "no list price" if expected["usd"] is None else f"{expected['usd']:.2f} USD"
+    return (
+        f"{expected['products']} products ({planned.mode}), about {expected['calls']} calls, "
+        f"{expected['input_tokens']} tokens in, {expected['output_tokens']} out: {price}"
+    )
+
+
+def _body(planned: ShardPlan, spent: float | None, settings: Settings) -> str:
+    """Return what people are shown before the run spends anything."""
+    expected = planned.estimate or {}
+    free = f"; {expected['stored']} more are finished and only published" if expected["stored"] else ""
+    lines = [
+        f"**{expected['products']:,} products of drop {planned.drop_id} to describe**, {len(planned.unchanged):,} "
+        f"unchanged{free}. Mode `{planned.mode}`, {len(planned.shards):,} tasks.",
+        "",
+        "| expected | |",
+        "|---|---|",
+        f"| calls to `{expected['text_model_id']}` | {expected['calls']:,} |",
+        f"| tokens in | {expected['input_tokens']:,} ({expected['cached_tokens']:,} from the cache) |",
+        f"| tokens out | {expected['output_tokens']:,} |",
+        f"| list price | {_priced(expected['usd'])} |",
+        f"| time | {_timed(expected)} |",
+        f"| known from | {_learned(expected)} |",
+    ]
+    if settings.run_budget_usd is not None:
+        lines.append(f"| a run's budget | {settings.run_budget_usd:.2f} USD |")
+    if spent is not None:
+        lines.append(f"| this month | {spent:.2f} of {settings.month_budget_usd:.2f} USD spent |")
+    return "\n".join(lines)
+
+
+def _priced(usd: float | None) -> str:
+    dated = price_list()["date"]
+    return f"none in the list of {dated}" if usd is None else f"{usd:.2f} USD (list of {dated})"
+
+
+def _timed(expected: Mapping[str, Any]) -> str:
+    if expected["seconds"] is None:
+        return f"up to a day: {expected['bound_by']}"
+    return f"at least {expected['seconds'] / 60:.1f} min: {expected['bound_by']}"
+
+
+def _learned(expected: Mapping[str, Any]) -> str:
+    if expected["learned_from"]:
+        return f"the mean of {expected['learned_from']:,} products with this prompt and model"
+    return "the characters of the requests: no product has a text with this prompt and model yet"

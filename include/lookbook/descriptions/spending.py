@@ -1,0 +1,89 @@
+"""What was paid for texts, entered as it is paid, so that a month's sum is a listing and no reading.
+
+spending/<day>/<micro-USD>-<task>   what one try of one task paid for
+spending/<day>/total-<micro-USD>    what the day came to by its outcomes; stands for all other entries of the day
+
+The amount is in the key: a thousand entries are one call of ListObjectsV2. A try that was killed leaves no entry.
+What it had finished is stored, so the day's total, which housekeeping works out once the day is over, has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, date, datetime
+
+import orjson
+
+from lookbook import storage
+from lookbook.lineage import records
+from lookbook.settings import get_settings
+
+_MICRO = 1_000_000
+_TOTAL = "total"
+
+
+class _Paid:
+    """What has been paid for so far, by all coroutines of a task together."""
+
+    usd = 0.0
+
+
+_current: ContextVar[_Paid | None] = ContextVar("lookbook_paid", default=None)
+
+
+@contextlib.contextmanager
+def entered(now: datetime | None = None) -> Iterator[None]:
+    """Enter what is paid for inside into the ledger, however the block ends; threads of one's own are not inside."""
+    paid = _Paid()
+    token = _current.set(paid)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+        if paid.usd:
+            _enter(paid.usd, now or datetime.now(UTC))
+
+
+def paid_for(usd: float | None) -> None:
+    """Count an outcome's cost as paid by the current task; outside of :func:`entered`, nobody counts."""
+    paid = _current.get()
+    if paid is not None:
+        paid.usd += usd or 0
+
+
+def month_usd(now: datetime | None = None) -> float:
+    """Return what has been paid for in the calendar month (UTC) so far."""
+    month = f"{now or datetime.now(UTC):%Y-%m}"
+    amounts: defaultdict[str, list[int]] = defaultdict(list)
+    totals: dict[str, int] = {}
+    for stored in storage.list_objects(f"{_ledger()}{month}-"):
+        day, name = stored.uri.rsplit("/", 2)[1:]
+        first, _, rest = name.partition("-")
+        if first == _TOTAL:
+            totals[day] = int(rest)
+        else:
+            amounts[day].append(int(first))
+    return sum(totals.get(day, sum(amounts[day])) for day in amounts | totals.keys()) / _MICRO
+
+
+def close_day(day: date, usd: float) -> None:
+    """Put what a day came to in place of its entries; done twice, it does nothing."""
+    total = f"{_TOTAL}-{round(usd * _MICRO)}"
+    prefix = f"{_ledger()}{day.isoformat()}/"
+    storage.write_bytes(f"{prefix}{total}", b"")
+    storage.delete_others(prefix, {total})
+
+
+def _enter(usd: float, now: datetime) -> None:
+    task = records.current_task()
+    name = f"{task.run_id}.{task.task_id}.{task.map_index}.{task.try_number}" if task else uuid.uuid4().hex
+    uri = f"{_ledger()}{now:%Y-%m-%d}/{round(usd * _MICRO)}-{storage.key_part(name)}"
+    storage.write_bytes(uri, orjson.dumps({"usd": usd, "task": name}), "application/json")
+
+
+def _ledger() -> str:
+    return f"s3://{get_settings().bucket}/spending/"
