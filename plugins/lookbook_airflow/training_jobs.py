@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.sagemaker import (
     secondary_training_status_changed,
     secondary_training_status_message,
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 RUNNING = ("InProgress", "Stopping")
+
+
+class JobWatch(Protocol):
+    """Follows one job: what operators and triggers wait for it by."""
+
+    @classmethod
+    def connected(cls, key: str, connection: dict[str, Any], log: Any) -> Self:
+        """Return a watch of the job that AWS knows by ``key``; ``connection`` holds the hooks' arguments."""
+
+    def look(self) -> bool:
+        """Log what is new and return whether the job still runs."""
+
+    def stop(self) -> None:
+        """Ask AWS to stop the job."""
 
 
 class TrainingJobWatch:
@@ -34,6 +49,16 @@ class TrainingJobWatch:
         self._before: dict[str, Any] | None = None
         self._place: dict[str, str] = {}  # by log stream: the token of what comes next
         self._readable = True
+
+    @classmethod
+    def connected(cls, key: str, connection: dict[str, Any], log: Any) -> Self:
+        """Return a watch of a job with clients of its own."""
+        clients = (AwsBaseHook(client_type=service, **connection).get_conn() for service in ("sagemaker", "logs"))
+        return cls(key, *clients, log)
+
+    def stop(self) -> None:
+        """Ask SageMaker to stop the job."""
+        self._sagemaker.stop_training_job(TrainingJobName=self._name)
 
     def look(self) -> bool:
         """Log what is new and return whether the job still runs."""

@@ -18,6 +18,10 @@ class TransformJobWatch(TrainingJobWatch):
     _progress: Progress | None = None
     _counted = 0
 
+    def stop(self) -> None:
+        """Ask SageMaker to stop the job."""
+        self._sagemaker.stop_transform_job(TransformJobName=self._name)
+
     def look(self) -> bool:
         """Log what is new and return whether the job still runs."""
         job = self._sagemaker.describe_transform_job(TransformJobName=self._name)

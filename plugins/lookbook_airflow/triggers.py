@@ -1,27 +1,28 @@
-"""Triggers: they wait for a SageMaker job, show its log and stop it when a person kills the task."""
+"""Triggers: they wait for a job, show how it is and stop it when a person kills the task."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from lookbook_airflow.training_jobs import TrainingJobWatch
+from lookbook_airflow.training_jobs import JobWatch, TrainingJobWatch
 from lookbook_airflow.transform_jobs import TransformJobWatch
 
 
-class TrainingJobTrigger(BaseTrigger):
-    """Wait for a training job; what it logs meanwhile is in the task's log.
+class JobTrigger(BaseTrigger):
+    """Wait for a job; what its watch says meanwhile is in the task's log.
 
     Args:
-        job_name: the job's name.
+        job_name: what AWS knows the job by: its name or ARN.
         poll_interval: seconds from one look at the job to the next.
         connection: arguments of the hooks: ``aws_conn_id``, ``region_name``, ``verify``.
     """
+
+    watch: ClassVar[type[JobWatch]]
 
     def __init__(self, job_name: str, poll_interval: float, connection: dict[str, Any]) -> None:
         super().__init__()
@@ -40,24 +41,20 @@ class TrainingJobTrigger(BaseTrigger):
         yield TriggerEvent({"job_name": self.job_name})
 
     async def on_kill(self) -> None:
-        """Ask SageMaker to stop the job when the task is marked failed or cleared by hand: nobody would use it."""
-        client = await sync_to_async(self._client)("sagemaker")
-        await sync_to_async(client.stop_training_job)(TrainingJobName=self.job_name)
+        """Stop the job when the task is marked failed or cleared by hand: nobody would use what it leaves."""
+        await sync_to_async((await sync_to_async(self._watch)()).stop)()
 
-    def _watch(self) -> TrainingJobWatch:
-        return TrainingJobWatch(self.job_name, self._client("sagemaker"), self._client("logs"), self.log)
-
-    def _client(self, service: str) -> Any:
-        return AwsBaseHook(client_type=service, **self.connection).get_conn()
+    def _watch(self) -> JobWatch:
+        return self.watch.connected(self.job_name, self.connection, self.log)
 
 
-class TransformJobTrigger(TrainingJobTrigger):
-    """Wait for a batch transform job; what it logs meanwhile, and how far it is, is in the task's log."""
+class TrainingJobTrigger(JobTrigger):
+    """Wait for a training job; its log is in the task's log."""
 
-    async def on_kill(self) -> None:
-        """Ask SageMaker to stop the job when the task is marked failed or cleared by hand."""
-        client = await sync_to_async(self._client)("sagemaker")
-        await sync_to_async(client.stop_transform_job)(TransformJobName=self.job_name)
+    watch = TrainingJobWatch
 
-    def _watch(self) -> TransformJobWatch:
-        return TransformJobWatch(self.job_name, self._client("sagemaker"), self._client("logs"), self.log)
+
+class TransformJobTrigger(JobTrigger):
+    """Wait for a batch transform job; its log, and how far it is, is in the task's log."""
+
+    watch = TransformJobWatch

@@ -25,7 +25,7 @@ from tests.plugins.operators import Run, one_task, ours_and, result, unique
 
 from lookbook.settings import get_settings
 from lookbook_airflow.console_links import TrainingJobLink, TrainingLogLink
-from lookbook_airflow.operators import training as ours
+from lookbook_airflow.operators import jobs as ours
 from lookbook_airflow.operators.training import TrainingJobOperator
 from lookbook_airflow.training_jobs import TrainingJobWatch
 from lookbook_airflow.triggers import TrainingJobTrigger

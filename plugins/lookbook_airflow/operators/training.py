@@ -5,35 +5,24 @@ See docs/decisions/0001-operators-over-the-stock-ones.md for what the stock oper
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
-from botocore.exceptions import ClientError
 
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
-from lookbook.settings import get_settings
 from lookbook_airflow.console_links import TrainingJobLink, TrainingLogLink
-from lookbook_airflow.lineage import traced
-from lookbook_airflow.operators.documented import Documented
-from lookbook_airflow.training_jobs import LOG_GROUP, RUNNING, TrainingJobWatch
+from lookbook_airflow.operators.jobs import Job, JobOperator, found
+from lookbook_airflow.training_jobs import LOG_GROUP
 from lookbook_airflow.triggers import TrainingJobTrigger
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-_JOB_NAME_LIMIT = 63
 # Beside its runtime a job waits for capacity and is started, downloaded to and uploaded from.
 _WAIT_BEYOND_RUNTIME_S = 7200
 _FAULTS_OF_AWS = ("InternalServerError", "CapacityError")
 
 
-class TrainingJobOperator(Documented, SageMakerTrainingOperator):
+class TrainingJobOperator(JobOperator, SageMakerTrainingOperator):
     """Run one training job, once, and wait for it while its log shows in the task's own.
 
     A retry or a cleared task attaches to the job of the same name that is running or completed. A job that failed or
@@ -50,92 +39,55 @@ class TrainingJobOperator(Documented, SageMakerTrainingOperator):
         RetryableError: the job failed by AWS's fault.
     """
 
+    name_key = "TrainingJobName"
+    trigger = TrainingJobTrigger
     operator_extra_links = (TrainingJobLink(), TrainingLogLink())
 
     def __init__(self, *, config: dict[str, Any], deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(config=config, print_log=False, deferrable=deferrable, check_if_job_exists=False, **kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Find or create the job, then wait for it and return what it left."""
+    def prepare(self) -> None:
+        """Bring the request into the provider's form."""
         self.preprocess_config()
-        job = self._find_or_create()
-        name = self.config["TrainingJobName"] = job["TrainingJobName"]
-        if job["TrainingJobStatus"] in RUNNING:
-            if self.deferrable:
-                self._defer(name)
-            self._wait(name)
-        return self._finish(context, name)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the job left, or fail as it did."""
-        name = self.config["TrainingJobName"] = (event or {})["job_name"]
-        return self._finish(context, name)
+    def find(self, name: str) -> Job | None:
+        """Return the job of that name, or ``None``."""
+        return found(lambda: self.describe(name))
 
-    def on_kill(self) -> None:
-        """Stop the job when the task is killed: a retry would not, and it would run on and cost money."""
-        job = self._describe(self.config["TrainingJobName"])
-        if job and job["TrainingJobStatus"] == "InProgress":
-            self.hook.get_conn().stop_training_job(TrainingJobName=job["TrainingJobName"])
-
-    def _find_or_create(self) -> dict[str, Any]:
-        for name in job_names(self.config["TrainingJobName"]):
-            job = self._describe(name)
-            if job is None:
-                return self._create(name)
-            if job["TrainingJobStatus"] not in ("Failed", "Stopped"):
-                self.log.info("Found job %s, which is %s: going on with it.", name, job["TrainingJobStatus"])
-                return job
-        raise AssertionError("names never end")
-
-    def _create(self, name: str) -> dict[str, Any]:
+    def create(self, name: str) -> Job:
+        """Create a job of that name."""
         self.hook.get_conn().create_training_job(**self.config | {"TrainingJobName": name})
-        self.log.info("Created training job %s.", name)
-        return self.hook.describe_training_job(name)
+        return self.describe(name)
 
-    def _describe(self, name: str) -> dict[str, Any] | None:
-        try:
-            return self.hook.describe_training_job(name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
-                return None
-            raise
+    def describe(self, key: str) -> Job:
+        """Return the job as SageMaker describes it."""
+        job: Job = self.hook.describe_training_job(key)
+        return job
 
-    def _defer(self, name: str) -> NoReturn:
+    def status(self, job: Job) -> str:
+        """Return the state of a job."""
+        return str(job["TrainingJobStatus"])
+
+    def is_useful(self, job: Job) -> bool:
+        """Tell whether a job runs or is completed."""
+        return self.status(job) not in ("Failed", "Stopped")
+
+    def failure(self, job: Job) -> PermanentError | RetryableError:
+        """Return SageMaker's reason."""
+        return _failure(job)
+
+    def longest(self) -> timedelta:
+        """Return the job's own limit, and time to start and to end."""
         condition = self.config["StoppingCondition"]
         longest = max(condition["MaxRuntimeInSeconds"], condition.get("MaxWaitTimeInSeconds", 0))
-        self.defer(
-            timeout=timedelta(seconds=longest + _WAIT_BEYOND_RUNTIME_S),
-            trigger=TrainingJobTrigger(name, get_settings().poll_interval_s, self._connection()),
-            method_name="execute_complete",
-        )
-        raise AssertionError("defer() raises")
+        return timedelta(seconds=longest + _WAIT_BEYOND_RUNTIME_S)
 
-    def _wait(self, name: str) -> None:
-        logs = AwsBaseHook(client_type="logs", **self._connection()).get_conn()
-        watch = TrainingJobWatch(name, self.hook.get_conn(), logs, self.log)
-        while watch.look():
-            time.sleep(get_settings().poll_interval_s)
-
-    def _connection(self) -> dict[str, Any]:
-        return {"aws_conn_id": self.aws_conn_id, "region_name": self.region_name, "verify": self.verify}
-
-    def _finish(self, context: Context, name: str) -> dict[str, Any]:
-        job = self.hook.describe_training_job(name)
-        if job["TrainingJobStatus"] != "Completed":
-            raise _failure(job)
+    def left(self, job: Job) -> dict[str, Any]:
+        """Return the job's reference."""
         # What the provider's OpenLineage extraction reads, which it sets itself only after it has waited.
         self.serialized_training_data = job
-        with traced(context):
-            _report(job)
+        _report(job)
         return _reference(job)
-
-
-def job_names(base: str) -> Iterator[str]:
-    """Yield the names of a job: ``base``, and what follows it when the job of the name before came to nothing."""
-    yield base
-    for number in count(2):
-        suffix = f"-{number}"
-        yield base[: _JOB_NAME_LIMIT - len(suffix)] + suffix
 
 
 def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
