@@ -108,6 +108,44 @@ def _fetched(uri: str) -> bytes | None:
         raise RetryableError(f"{uri} could not be read: {error}") from error
 
 
+async def read_bytes_async(uri: str) -> bytes | None:
+    """Return an object's content, ``None`` where nothing is stored; for coroutines that read many, as :func:`read_all`.
+
+    Raises:
+        RetryableError: it could not be fetched, after several attempts.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+
+    bucket, key = split_uri(uri)
+    try:
+        return bytes(await (await obstore.get_async(object_store(f"s3://{bucket}/"), key)).bytes_async())
+    except FileNotFoundError:
+        return None
+    except BaseError as error:
+        raise RetryableError(f"{uri} could not be read: {error}") from error
+
+
+async def write_once_async(uri: str, content: bytes) -> bool:
+    """Store JSON only if nothing is there yet, as :func:`write_once` does; say whether it was stored.
+
+    Raises:
+        RetryableError: it could not be stored, after several attempts.
+    """
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError
+
+    bucket, key = split_uri(uri)
+    store, attributes = object_store(f"s3://{bucket}/"), {"Content-Type": "application/json"}
+    try:
+        await obstore.put_async(store, key, content, attributes=attributes, mode="create", use_multipart=False)
+    except AlreadyExistsError:
+        return False
+    except BaseError as error:
+        raise RetryableError(f"{uri} could not be stored: {error}") from error
+    return True
+
+
 def read_json(uri: str) -> Any:
     """Return an object's content parsed as JSON."""
     return orjson.loads(read_bytes(uri))

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import PREDICTED_ATTRIBUTES, PRODUCTS
-from lookbook.descriptions.bedrock import Backoff
+from lookbook.descriptions.asking import Backoff
 from lookbook.descriptions.facts import Fact, Facts
 from lookbook.descriptions.plans import WorkItem, input_hash
 from lookbook.descriptions.prompts import load
@@ -33,6 +33,7 @@ DROP = "2026-11-16"
 PROSE = "product_description@1"  # the prompt version that is answered in prose, which is the shortest to script
 STRUCTURED = "product_description@2"
 AT_ONCE = Backoff(attempts=3, base_s=0.001, cap_s=0.001)
+SOON = Backoff(attempts=3, base_s=0.001, cap_s=0.001, deadline_s=0.5)
 
 Answer = tuple[int, dict[str, Any] | bytes, str | None]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.descriptions.conftest import AT_ONCE, PROSE, ScriptedBedrock, refused, said, work_item
+from botocore.exceptions import ClientError
+from tests.descriptions.conftest import AT_ONCE, PROSE, SOON, ScriptedBedrock, refused, said, work_item
 
-from lookbook.aws import async_client
 from lookbook.descriptions import prompts
-from lookbook.descriptions.bedrock import Backoff, converse
+from lookbook.descriptions.asking import Backoff, asking
+from lookbook.descriptions.bedrock import ThrottledError, _translated
 from lookbook.descriptions.conversation import Reply, message, request_of
 from lookbook.descriptions.cost import cost_usd, price_list
 from lookbook.errors import PermanentError, RetryableError
@@ -17,8 +18,8 @@ MODEL = "anthropic.claude-3-5-haiku-20241022-v1:0"
 
 
 async def ask(backoff: Backoff = AT_ONCE) -> Reply:
-    async with async_client("bedrock-runtime", connections=2, attempts=1) as client:
-        return await converse(client, MODEL, request_of(work_item(), [message("user", "Hello")]), backoff)
+    async with asking(MODEL, backoff=backoff) as asked:
+        return await asked.ask(request_of(work_item(), [message("user", "Hello")]), asked.turn(0))
 
 
 async def test_a_reply_has_its_text_tokens_and_request_id(bedrock: ScriptedBedrock) -> None:
@@ -62,9 +63,24 @@ async def test_what_time_can_mend_is_tried_again(bedrock: ScriptedBedrock, failu
 
 
 async def test_a_call_that_never_succeeds_can_be_retried_later(bedrock: ScriptedBedrock) -> None:
-    bedrock.script = [refused("ThrottlingException", 429, "Too many requests")] * 3
-    with pytest.raises(RetryableError, match=r"no answer in 3 attempts.*Too many requests"):
+    bedrock.script = [refused("InternalServerException", 500, "Out of order")] * 3
+    with pytest.raises(RetryableError, match=r"no answer in 3 attempts.*Out of order"):
         await ask()
+
+
+async def test_a_throttled_call_is_tried_until_its_time_is_over(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = lambda request: refused("ThrottlingException", 429, "Too many requests")
+    with pytest.raises(RetryableError, match=r"gave no answer.*Too many requests"):
+        await ask(SOON)
+    assert len(bedrock.requests) > SOON.attempts
+
+
+def test_a_throttle_says_for_how_long_the_service_wants_no_calls() -> None:
+    metadata = {"HTTPStatusCode": 429, "HTTPHeaders": {"retry-after": "7"}}
+    response = {"Error": {"Code": "ThrottlingException", "Message": "slow down"}, "ResponseMetadata": metadata}
+    throttled = _translated(ClientError(response, "Converse"), MODEL)
+    assert isinstance(throttled, ThrottledError)
+    assert throttled.retry_after_s == 7
 
 
 async def test_an_address_where_nobody_listens_can_be_retried_later(monkeypatch: pytest.MonkeyPatch) -> None:

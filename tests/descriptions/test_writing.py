@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,16 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.descriptions.conftest import AT_ONCE, ScriptedBedrock, faithful, refused, said, serving, work_item
+from tests.descriptions.conftest import AT_ONCE, SOON, ScriptedBedrock, faithful, refused, said, serving, work_item
 
 from local_aws import settings as local_settings
 from local_aws.bedrock.api import Bedrock
 from local_aws.settings import Quota
 from lookbook import storage
-from lookbook.aws import async_client
+from lookbook.descriptions import bedrock as bedrock_calls
 from lookbook.descriptions import plans, writing
+from lookbook.descriptions.asking import asking
+from lookbook.descriptions.conversation import Reply
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.results import Result
 from lookbook.descriptions.texts import ProductText
@@ -34,8 +35,8 @@ BAD = "This red shirt is made for summer."
 
 
 async def describe(item: WorkItem) -> Result:
-    async with async_client("bedrock-runtime", connections=2, attempts=1) as client:
-        return await writing.describe_product(item, client, AT_ONCE)
+    async with asking(item.text_model_id, backoff=AT_ONCE) as asked:
+        return await writing.describe_product(item, asked)
 
 
 def shard(*items: WorkItem) -> dict[str, Any]:
@@ -112,13 +113,13 @@ async def test_of_two_runs_side_by_side_the_first_outcome_counts(
 ) -> None:
     texts = iter([GOOD, "A cotton shirt in blue."])
     bedrock.respond = lambda request: said(next(texts))
-    write_once, both_have_written = storage.write_once, threading.Barrier(2, timeout=20)
+    write_once, both_have_written = storage.write_once_async, asyncio.Barrier(2)
 
-    def write_when_both_have_a_text(*args: Any) -> storage.StoredObject | None:
-        both_have_written.wait()
-        return write_once(*args)
+    async def write_when_both_have_a_text(*args: Any) -> bool:
+        await both_have_written.wait()
+        return await write_once(*args)
 
-    monkeypatch.setattr(storage, "write_once", write_when_both_have_a_text)
+    monkeypatch.setattr(storage, "write_once_async", write_when_both_have_a_text)
     first, second = await asyncio.gather(describe(work_item()), describe(work_item()))
     assert first == second
     assert len(bedrock.requests) == 2
@@ -160,9 +161,9 @@ async def test_a_shard_keeps_its_calls_in_flight_below_the_limit(
     monkeypatch.setenv("LOOKBOOK_DESCRIPTION_CONCURRENCY", "3")
     get_settings.cache_clear()
     running, most = 0, 0
-    original = writing.describe_product
+    original = bedrock_calls.converse
 
-    async def counting(*args: Any) -> Result:
+    async def counting(*args: Any) -> Reply:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -171,7 +172,7 @@ async def test_a_shard_keeps_its_calls_in_flight_below_the_limit(
         finally:
             running -= 1
 
-    monkeypatch.setattr(writing, "describe_product", counting)
+    monkeypatch.setattr(bedrock_calls, "converse", counting)
     bedrock.respond = faithful
     await writing.describe_shard(shard(*(work_item(str(number)) for number in range(12))), AT_ONCE)
     assert most == 3
@@ -201,7 +202,7 @@ async def test_clearing_a_shard_redoes_only_what_is_not_finished(bedrock: Script
     )
     reference = shard(work_item("1"), work_item("2", Fabric="Linen"), work_item("3"))
     with pytest.raises(RetryableError, match="1 of 3 products got no answer"):
-        await writing.describe_shard(reference, AT_ONCE)
+        await writing.describe_shard(reference, SOON)
     down, bedrock.requests = False, []
     summary = await writing.describe_shard(reference, AT_ONCE)
     assert (summary["published"], len(bedrock.requests)) == (3, 1)
@@ -226,7 +227,7 @@ async def test_a_shard_outlasts_a_quota_of_local_aws(monkeypatch: pytest.MonkeyP
     throttled = []
 
     async def answer(request: Request) -> Response:
-        response = await local.handle(request)
+        response = await local.handle(request, "us-east-1")
         throttled.extend([response.status_code] if response.status_code == 429 else [])
         return response
 

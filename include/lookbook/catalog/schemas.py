@@ -138,6 +138,7 @@ DESCRIPTIONS = pa.schema(
         pa.field("product_id", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),  # published, withheld, failed; stale: its model was taken back
         pa.field("reasons", pa.list_(pa.string())),  # why not published
+        pa.field("failure", pa.string()),  # of a failed one: permanent or retryable
         pa.field("description", pa.string()),
         pa.field("title", pa.string()),
         pa.field("bullet_points", pa.list_(pa.string())),
@@ -154,6 +155,7 @@ DESCRIPTIONS = pa.schema(
         pa.field("mode", pa.string()),  # per_product, sharded or batch
         pa.field("request_id", pa.string()),
         pa.field("calls", pa.int32()),
+        pa.field("latency_ms", pa.int64()),  # of all calls together
         pa.field("input_tokens", pa.int64()),
         pa.field("cached_tokens", pa.int64()),  # of the input's tokens, those read from the model's cache
         pa.field("output_tokens", pa.int64()),

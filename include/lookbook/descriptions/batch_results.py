@@ -19,8 +19,8 @@ from lookbook.descriptions.conversation import MalformedReplyError, Messages, Re
 from lookbook.descriptions.cost import cost_usd
 from lookbook.descriptions.drafting import Draft
 from lookbook.descriptions.plans import WorkItem, read_items, read_plan, result_uri_of
-from lookbook.descriptions.results import Result
-from lookbook.descriptions.writing import result_of, store
+from lookbook.descriptions.results import Result, store
+from lookbook.descriptions.writing import result_of
 from lookbook.lineage import records
 
 log = logging.getLogger(__name__)

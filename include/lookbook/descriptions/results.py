@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import orjson
+
 from lookbook import storage
+from lookbook.descriptions import spending
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.texts import ProductText
 from lookbook.lineage.records import TaskKey
 
 Status = Literal["published", "withheld", "failed"]
+Failure = Literal["permanent", "retryable"]
 
 
 @dataclass(frozen=True)
 class Result:
     """What became of one work item.
 
-    ``region`` and ``mode`` say where and how the model was asked: ``per_product``, ``sharded`` or ``batch``.
+    ``failure`` says whether a failed one may succeed when it is asked about again. ``written_by`` and ``region`` are
+    the model that wrote, where it isn't the item's own choice, and where it was asked; ``mode`` is how:
+    ``per_product``, ``sharded`` or ``batch``. ``latency_ms`` is that of all calls together.
     ``cached_tokens`` are those of ``input_tokens`` that the model read from its cache of prompts.
     Tokens and cost (USD at list price, ``None`` for an unlisted model) are those of all calls; ``request_id`` is
     the last call's, the one that wrote the description. The task is the one that paid for it.
@@ -27,7 +34,9 @@ class Result:
     item: WorkItem
     status: Status
     reasons: tuple[str, ...] = ()
+    failure: Failure | None = None
     text: ProductText | None = None
+    written_by: str | None = None
     region: str | None = None
     mode: str | None = None
     request_id: str | None = None
@@ -36,6 +45,7 @@ class Result:
     cached_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
+    latency_ms: int | None = None
     dag_id: str | None = None
     run_id: str | None = None
     task_id: str | None = None
@@ -77,3 +87,35 @@ def stored_result(item: WorkItem) -> Result | None:
         return Result.from_dict(storage.read_json(item.result_uri))
     except storage.ObjectNotFoundError:
         return None
+
+
+async def find_result(item: WorkItem) -> Result | None:
+    """Return the same as :func:`stored_result`, for coroutines that look many up.
+
+    Raises:
+        RetryableError: S3 doesn't answer.
+    """
+    content = await storage.read_bytes_async(item.result_uri)
+    return None if content is None else Result.from_dict(orjson.loads(content))
+
+
+async def store(result: Result) -> Result:
+    """Store the outcome; if somebody was first, theirs is the product's. Once begun, it isn't cancelled.
+
+    Raises:
+        RetryableError: S3 doesn't answer.
+    """
+    spending.paid_for(result.cost_usd)  # though somebody was first
+    storing = asyncio.ensure_future(_store(result))
+    try:
+        return await asyncio.shield(storing)
+    except asyncio.CancelledError:
+        await asyncio.wait([storing])  # it was paid for
+        raise
+
+
+async def _store(result: Result) -> Result:
+    content = orjson.dumps(result.as_dict(), option=orjson.OPT_SORT_KEYS)
+    if not await storage.write_once_async(result.item.result_uri, content):
+        return await find_result(result.item) or result
+    return result

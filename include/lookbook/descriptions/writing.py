@@ -7,22 +7,20 @@ input again, a retry, a cleared task or a run side by side, finds it and pays no
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from lookbook import storage
-from lookbook.aws import async_client
-from lookbook.descriptions import bedrock
-from lookbook.descriptions.bedrock import Backoff
-from lookbook.descriptions.conversation import Messages, Reply, request_of
+from lookbook.descriptions import drafting
+from lookbook.descriptions.asking import Answered, Asking, Backoff, Turn, asking
+from lookbook.descriptions.conversation import Messages, Reply, reply_of, request_of
 from lookbook.descriptions.cost import cost_usd
-from lookbook.descriptions.drafting import Ask, Draft, draft
+from lookbook.descriptions.drafting import Ask, Draft
 from lookbook.descriptions.plans import WorkItem, read_items, result_uri_of
-from lookbook.descriptions.results import Result, stored_result, task_columns
+from lookbook.descriptions.results import Failure, Result, find_result, store, task_columns
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
 from lookbook.progress import Progress
@@ -30,36 +28,49 @@ from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
 
+Outcome = Result | PermanentError | RetryableError
 
-async def describe_product(item: WorkItem, client: Any, backoff: Backoff | None = None) -> Result:
+
+async def describe_product(
+    item: WorkItem, asked: Asking, order: int = 0, mode: str | None = None, first: Mapping[str, Any] | None = None
+) -> Result:
     """Write one product's description from its facts, check it, and store the outcome.
 
     An unfaithful text is written again once, by a model that is told its faults; then it is withheld.
 
     Args:
         item: the facts and everything else that decides the text.
-        client: an aiobotocore client of ``bedrock-runtime``.
-        backoff: how often and how far apart to try when Bedrock has no answer.
+        asked: the open routes to the text model.
+        order: the product's place among those asked about at the same time.
+        mode: how the run asks, for the record.
+        first: a Converse response that was paid for already; its text is only to be mended.
 
     Raises:
         PermanentError: Bedrock refused the request.
-        RetryableError: Bedrock gave no answer in time.
+        RetryableError: there was no answer in the product's time.
     """
-    if (done := await asyncio.to_thread(stored_result, item)) is not None:
+    if (done := await find_result(item)) is not None:
         return done
     if not item.facts.facts:
-        return await store(Result(item, "withheld", ("no facts",), **task_columns(records.current_task())))
-    return await store(result_of(item, await draft(item, _asking(item, client, backoff))))
+        return await store(Result(item, "withheld", ("no facts",), mode=mode, **task_columns(records.current_task())))
+    turn = asked.turn(order)
+    ask = await _ask(item, asked, turn)
+    draft = await (_mended(item, first, ask) if first else drafting.draft(item, ask))
+    return await store(result_of(item, draft, turn.answered, mode))
 
 
-async def describe_shard(reference: Mapping[str, Any], backoff: Backoff | None = None) -> dict[str, Any]:
+async def describe_shard(
+    reference: Mapping[str, Any], backoff: Backoff | None = None, *, last_try: bool = False
+) -> dict[str, Any]:
     """Describe every product of a shard, several at once, and store their outcomes as one list.
 
     A product whose request is refused is recorded as failed, and the others go on.
 
     Args:
-        reference: of :meth:`lookbook.descriptions.plans.ShardPlan.references`.
-        backoff: as for :func:`describe_product`.
+        reference: of :meth:`lookbook.descriptions.plans.ShardPlan.references`. ``share``: of the account's quota;
+            ``firsts``: URI of Converse responses by input hash, from a batch job, whose texts are only to be mended.
+        backoff: how failures of Bedrock are answered.
+        last_try: a product without an answer is recorded as failed, for nobody will try it again.
 
     Returns:
         ``uri`` of the list of outcomes, and the counts ``published``, ``withheld`` and ``failed``.
@@ -69,43 +80,41 @@ async def describe_shard(reference: Mapping[str, Any], backoff: Backoff | None =
         RetryableError: some products got no answer in time; those that did are stored and cost nothing again.
     """
     items = await asyncio.to_thread(read_items, reference["uri"])
-    concurrency = get_settings().description_concurrency
-    async with async_client("bedrock-runtime", connections=concurrency, attempts=1) as client:
-        outcomes = await _all(items, client, asyncio.Semaphore(concurrency), backoff)
-    results = _results(reference["label"], items, outcomes)
+    firsts = await asyncio.to_thread(storage.read_json, reference["firsts"]) if "firsts" in reference else {}
+    mode = "per_product" if len(items) == 1 else "sharded"
+    async with asking(items[0].text_model_id, reference.get("share", 1.0), backoff) as asked:
+        outcomes = await _all(items, asked, mode, firsts)
+    results = _results(reference["label"], items, outcomes, last_try=last_try)
     uri = result_uri_of(reference["uri"])
     stored = await asyncio.to_thread(storage.write_json, uri, [result.as_dict() for result in results])
     _report(results, stored)
     return {"uri": uri, **_by_status(results)}
 
 
-async def _all(
-    items: list[WorkItem], client: Any, slots: asyncio.Semaphore, backoff: Backoff | None
-) -> list[Result | PermanentError | RetryableError]:
+async def _all(items: Sequence[WorkItem], asked: Asking, mode: str, firsts: Mapping[str, Any]) -> list[Outcome]:
     """Describe the items; what stopped one is its outcome and stops no other."""
     progress = Progress(log, "Descriptions", len(items))
 
-    async def one(item: WorkItem) -> Result | PermanentError | RetryableError:
-        async with slots:
-            try:
-                return await describe_product(item, client, backoff)
-            except (PermanentError, RetryableError) as error:
-                log.warning("%s: %s", item.label, error)
-                return error
-            finally:
-                progress.advance()
+    async def one(order: int, item: WorkItem) -> Outcome:
+        try:
+            result = await describe_product(item, asked, order, mode, firsts.get(item.input_hash))
+        except (PermanentError, RetryableError) as error:
+            log.warning("%s: %s", item.label, error)
+            return error
+        finally:
+            progress.advance()
+        log.info("%s: %s", item.label, " ".join([result.status, *result.reasons]))
+        return result
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(item)) for item in items]
+        tasks = [group.create_task(one(order, item)) for order, item in enumerate(items)]
     return [task.result() for task in tasks]
 
 
-def _results(
-    label: str, items: list[WorkItem], outcomes: list[Result | PermanentError | RetryableError]
-) -> list[Result]:
+def _results(label: str, items: Sequence[WorkItem], outcomes: Sequence[Outcome], *, last_try: bool) -> list[Result]:
     unanswered = [outcome for outcome in outcomes if isinstance(outcome, RetryableError)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, PermanentError)]
-    if unanswered:
+    if unanswered and not last_try:
         raise RetryableError(
             f"{label}: {len(unanswered)} of {len(items)} products got no answer; the others are stored. "
             f"First: {unanswered[0]}"
@@ -113,51 +122,84 @@ def _results(
     if len(refused) == len(items):
         raise PermanentError(f"{label}: every request was refused. First: {refused[0]}")
     return [
-        Result(item, "failed", (str(outcome),), **task_columns(records.current_task()))
-        if isinstance(outcome, PermanentError)
-        else outcome
+        outcome if isinstance(outcome, Result) else _failed(item, outcome)
         for item, outcome in zip(items, outcomes, strict=True)
-        if not isinstance(outcome, RetryableError)
     ]
 
 
-def _asking(item: WorkItem, client: Any, backoff: Backoff | None) -> Ask:
+def _failed(item: WorkItem, error: PermanentError | RetryableError) -> Result:
+    failure: Failure = "permanent" if isinstance(error, PermanentError) else "retryable"
+    return Result(item, "failed", (str(error),), failure, **task_columns(records.current_task()))
+
+
+async def _ask(item: WorkItem, asked: Asking, turn: Turn) -> Ask:
+    """Return what asks about the product, with its picture where the settings want that."""
+    picture = await _picture(item) if get_settings().description_picture and item.picture_uri else None
+
     async def ask(messages: Messages) -> Reply:
-        return await bedrock.converse(client, item.text_model_id, request_of(item, messages), backoff)
+        return await asked.ask(request_of(item, messages, picture), turn)
 
     return ask
 
 
-def result_of(item: WorkItem, draft: Draft) -> Result:
-    """Return what became of a product whose text was drafted by the current task."""
-    tokens = [sum(reply.input_tokens for reply in draft.replies), sum(reply.output_tokens for reply in draft.replies)]
+async def _picture(item: WorkItem) -> bytes:
+    content = await storage.read_bytes_async(str(item.picture_uri))
+    if content is None or hashlib.sha256(content).hexdigest() != item.picture_sha256:
+        raise PermanentError(f"{item.picture_uri} is not the picture that was published. Ingest its drop again.")
+    return content
+
+
+async def _mended(item: WorkItem, first: Mapping[str, Any], ask: Ask) -> Draft:
+    return await drafting.finish(item, drafting.judge(item, (reply_of(dict(first)),)), ask)
+
+
+def result_of(item: WorkItem, draft: Draft, answered: Sequence[Answered] = (), mode: str | None = None) -> Result:
+    """Return what became of a product whose text was drafted by the current task.
+
+    Args:
+        item: the product's.
+        draft: its text.
+        answered: who gave the draft's last replies and at which latency; replies before them, all if it is empty, are
+            of a batch job of the item's own model.
+        mode: how the run asks.
+    """
+    last = answered[-1].target if answered else None
     return Result(
         item=item,
         status="withheld" if draft.problems else "published",
         reasons=draft.problems,
         text=draft.text,
+        written_by=last.model_id if last and last.model_id != item.text_model_id else None,
+        region=last.region if last else get_settings().aws_region,
+        mode=mode,
         request_id=draft.replies[-1].request_id,
         calls=len(draft.replies),
-        input_tokens=tokens[0],
-        output_tokens=tokens[1],
-        cost_usd=cost_usd(item.text_model_id, *tokens),
+        input_tokens=sum(reply.input_tokens for reply in draft.replies),
+        cached_tokens=sum(reply.cached_tokens for reply in draft.replies),
+        output_tokens=sum(reply.output_tokens for reply in draft.replies),
+        cost_usd=_cost(item, draft, answered),
+        latency_ms=sum(one.latency_ms for one in answered) if answered else None,
         **task_columns(records.current_task()),
     )
 
 
-async def store(result: Result) -> Result:
-    """Store the outcome; if somebody was first, theirs is the product's."""
-    content = orjson.dumps(result.as_dict(), option=orjson.OPT_SORT_KEYS)
-    written = await asyncio.to_thread(storage.write_once, result.item.result_uri, content)
-    if written is None and (first := await asyncio.to_thread(stored_result, result.item)):
-        return first
-    return result
+def _cost(item: WorkItem, draft: Draft, answered: Sequence[Answered]) -> float | None:
+    of_job = draft.replies[: len(draft.replies) - len(answered)]
+    costs = [_price(item.text_model_id, reply, batch=True) for reply in of_job]
+    costs += [_price(one.target.model_id, one.reply, batch=False) for one in answered]
+    known = [cost for cost in costs if cost is not None]
+    return round(sum(known), 8) if len(known) == len(costs) else None
+
+
+def _price(model_id: str, reply: Reply, *, batch: bool) -> float | None:
+    return cost_usd(model_id, reply.input_tokens, reply.output_tokens, reply.cached_tokens, batch=batch)
 
 
 def _report(results: list[Result], stored: storage.StoredObject) -> None:
     for item in {result.item.prompt_sha256: result.item for result in results}.values():
         records.reads("prompt", item.prompt_version, item.prompt_sha256)
-        records.reads("text_model", item.text_model_id, item.text_model_id)
+    for model_id in {result.written_by or result.item.text_model_id for result in results}:
+        records.reads("text_model", model_id, model_id)
     records.writes_object(stored)
     if len(results) == 1:  # the requests of a shard stand in its list of outcomes, which may be long
         _report_request(results[0])
@@ -172,7 +214,7 @@ def _report_request(result: Result) -> None:
     if result.status != "failed":
         records.writes("object", result.item.result_uri, result.item.input_hash)
     if result.request_id:
-        records.writes("request", result.item.text_model_id, result.request_id)
+        records.writes("request", result.written_by or result.item.text_model_id, result.request_id)
 
 
 def _by_status(results: list[Result]) -> dict[str, int]:
