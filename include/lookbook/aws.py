@@ -73,7 +73,7 @@ def object_store(uri: str) -> ObjectStore:
         bucket,
         prefix=prefix or None,
         region=settings.aws_region,
-        credential_provider=Boto3CredentialProvider(_session(settings.aws_region)),
+        credential_provider=Boto3CredentialProvider(session(settings.aws_region)),
         **_local_address(settings.aws_endpoint_url),
         client_options={"connect_timeout": "5s", "timeout": "60s", "allow_http": bool(settings.aws_endpoint_url)},
         retry_config={"max_retries": 2, "retry_timeout": timedelta(minutes=3)},
@@ -81,8 +81,8 @@ def object_store(uri: str) -> ObjectStore:
 
 
 @lru_cache(maxsize=1)
-def _session(region: str) -> boto3.Session:
-    """Return one session for all stores: each looks its credentials up, and says so."""
+def session(region: str) -> boto3.Session:
+    """Return the process's session for what takes credentials from one: each session looks them up, and says so."""
     return boto3.Session(region_name=region)
 
 

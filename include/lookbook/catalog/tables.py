@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import boto3
 import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
@@ -29,6 +28,7 @@ from pyiceberg.table import Table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from lookbook.aws import session
 from lookbook.catalog.schemas import TABLES
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
@@ -261,7 +261,7 @@ def _aws_properties(settings: Settings) -> dict[str, str]:
     properties = {"s3.region": settings.aws_region, "glue.region": settings.aws_region}
     if settings.aws_endpoint_url:
         properties |= {"s3.endpoint": settings.aws_endpoint_url, "glue.endpoint": settings.aws_endpoint_url}
-    if credentials := boto3.Session().get_credentials():
+    if credentials := session(settings.aws_region).get_credentials():
         frozen = credentials.get_frozen_credentials()
         properties |= {"s3.access-key-id": frozen.access_key, "s3.secret-access-key": frozen.secret_key}
         properties |= {"s3.session-token": frozen.token} if frozen.token else {}
