@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 _UP = {"execution_timeout": timedelta(hours=1)}
 
 
-def with_endpoint(job: Any, work: Any) -> None:
+def with_endpoint(job: Any, work: Any, *, last: Any = None, after: Any = None) -> None:
     """Have the endpoint there, with the champion, before ``work`` begins, and gone after it has ended, well or not.
 
     Args:
-        job: the reference of the transform job that answers in the endpoint's place; its task may be skipped.
+        job: the reference of the transform job that answers in the endpoint's place; its task may be skipped. ``None``
+            where there is none to do so.
         work: the task that asks, or its result.
+        last: the task that needs the endpoint last, if that is another one.
+        after: the task that must have gone well before, beside the job's.
     """
     opened = open_endpoint(job).as_setup()
+    if after is not None:
+        after >> opened
     # What follows a setup must follow its success, and the work follows the job's task, too, which may be skipped.
     endpoint_is_there = EmptyOperator(task_id="endpoint_is_there", doc_md="The endpoint is there, or needn't be.")
-    opened >> endpoint_is_there >> work >> _closed(opened)
+    opened >> endpoint_is_there >> work
+    (last or work) >> _closed(opened)
 
 
 def endpoint_held(after: Any, first: Any, *last: Any) -> None:

@@ -39,6 +39,16 @@ class EvaluationLink(BaseOperatorLink):
         return page_path("evaluations", ti_key.xcom_pull(task_ids=self._job_task)["job_name"])
 
 
+class ShadowLink(BaseOperatorLink):
+    """To the page that compares a challenger with the champion on the same requests."""
+
+    name = "Comparison"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the path of the run's page."""
+        return page_path("shadows", ti_key.run_id)
+
+
 class FindingsLink(BaseOperatorLink):
     """To where the model contradicts the catalogue, in the drop that a run is about."""
 

@@ -29,9 +29,11 @@ from lookbook.training import evaluation
 
 HERE = Path(__file__).resolve().parent
 IMAGE, LIAR, BROKEN = "lookbook-training:local", "liar:local", "broken:local"
-DEAF, SLOW, RUBBISH = "deaf:local", "slow:local", "rubbish:local"
+DEAF, SLOW, RUBBISH, OTHER = "deaf:local", "slow:local", "rubbish:local", "other:local"
 # What container.py is when the environment makes it a bad one.
 BAD = {LIAR: {"CLAIMED_VERSION": "v99"}, DEAF: {"DEAF": "1"}, SLOW: {"DELAY_S": "0.3"}, RUBBISH: {"SAYS": "rubbish"}}
+# It sees silk where the others see cotton, is sure of the fit, and not of the colour.
+BAD[OTHER] = {"SEES": json.dumps({"Fabric": "Silk", "Fit": "Slim Fit", "baseColour": None})}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 What it does with a picture is written in the picture: ``refuse …`` gets a 400, ``fail …`` a 500, ``recover …`` a 503
 the first time, ``garbage …`` a 200 that is no answer; any other gets an answer to each question.
 
-The environment makes it a bad model: ``DEAF`` never answers a ping, ``DELAY_S`` is slow, ``SAYS`` answers otherwise.
+The environment makes it a bad model: ``DEAF`` never answers a ping, ``DELAY_S`` is slow, ``SAYS`` answers otherwise,
+``SEES`` sees other values than the rest (a JSON object by attribute).
 """
 
 import base64
@@ -72,10 +73,16 @@ def respond(questions: list[str], version: str) -> dict:
         "neck": ("Fabric", "not a neck"),
         "fit": ("Fit", None),
     }
-    said = os.environ.get("SAYS", "so")
+    said, seen_otherwise = os.environ.get("SAYS", "so"), json.loads(os.environ.get("SEES", "{}"))
     words = [question.split("the ")[1].split(" of")[0] for question in questions]
     answers = [
-        {"question": question, "attribute": attribute, "value": value, "probability": 0.75, "text": said}
+        {
+            "question": question,
+            "attribute": attribute,
+            "value": seen_otherwise.get(attribute, value),
+            "probability": 0.75,
+            "text": said,
+        }
         for question, (attribute, value) in zip(
             questions, (named.get(word, (None, None)) for word in words), strict=True
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
 import time
@@ -65,19 +66,21 @@ class Endpoint:
     async def ask(self, picture: bytes, attributes: tuple[str, ...]) -> Answered:
         """Ask about a picture, again with growing waits while the reason for failing can pass.
 
+        The request's inference id is the picture's SHA-256, so that captured data can be followed to its product.
+
         Raises:
             RefusedError: this request never gets an answer (the container's 4xx, a picture too large).
             UnansweredError: there was no answer about this picture, while others had theirs.
             SilentEndpointError: nobody had an answer meanwhile.
             PermanentError: the endpoint is not there, or answers in another form.
         """
-        body = request_body(picture, attributes)
+        request = {"Body": request_body(picture, attributes), "InferenceId": hashlib.sha256(picture).hexdigest()}
         began = failed_at = time.monotonic()
         faults = passed_over = attempts = 0
         while True:
             attempts += 1
             try:
-                return await self._attempt(body, attributes, attempts, began + self._patience_s)
+                return await self._attempt(request, attributes, attempts, began + self._patience_s)
             except (*CALL_ERRORS, ClientPayloadError, TimeoutError) as error:
                 met = self._met(error)
             faults += met.of_picture
@@ -89,18 +92,20 @@ class Endpoint:
             log.debug("Attempt %d: %s; again in %.1f s", attempts, met.reason, wait)
             await asyncio.sleep(wait)
 
-    async def _attempt(self, body: bytes, attributes: tuple[str, ...], number: int, deadline: float) -> Answered:
+    async def _attempt(
+        self, request: dict[str, Any], attributes: tuple[str, ...], number: int, deadline: float
+    ) -> Answered:
         async with self._pace:
             began = time.monotonic()
-            content = await self._invoke(body, max(_SHORTEST_ATTEMPT_S, deadline - began))
+            content = await self._invoke(request, max(_SHORTEST_ATTEMPT_S, deadline - began))
         self._heard_at = time.monotonic()
         self._pace.faster()
         return Answered(read_answers(content, attributes), round((self._heard_at - began) * 1000), number)
 
-    async def _invoke(self, body: bytes, within_s: float) -> bytes:
+    async def _invoke(self, request: dict[str, Any], within_s: float) -> bytes:
         async with asyncio.timeout(within_s):
             response = await self._runtime.invoke_endpoint(
-                EndpointName=self._name, ContentType="application/json", Accept="application/json", Body=body
+                EndpointName=self._name, ContentType="application/json", Accept="application/json", **request
             )
             content: bytes = await response["Body"].read()
         return content

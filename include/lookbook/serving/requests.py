@@ -19,6 +19,9 @@ from lookbook.training import evaluation, registry
 THRESHOLDS_VARIABLE = "LOOKBOOK_THRESHOLDS"
 """From which probability on the container answers: a JSON object of attribute and number, or null for never."""
 
+TAGS = [{"Key": "project", "Value": "lookbook"}]
+"""What everything that Lookbook makes carries, so that housekeeping knows its own."""
+
 _VALUE_LIMIT = 1024  # of a variable in a model's environment
 _NAME_LIMIT = 63
 _HASH_LENGTH = 8
@@ -60,16 +63,22 @@ def model_request(package_arn: str, settings: Settings) -> dict[str, Any]:
         "Environment": known | _thresholds(package.get("CustomerMetadataProperties", {}).get("evaluation_report")),
     }
     return {
-        "ModelName": _name(settings, version, container),
+        "ModelName": name_of(settings, version, container),
         "PrimaryContainer": container,
         "ExecutionRoleArn": settings.execution_role_arn,
-        "Tags": _TAGS,
+        "Tags": TAGS,
     }
 
 
 def endpoint_config_request(model_name: str, version: str, settings: Settings) -> dict[str, Any]:
     """Return the CreateEndpointConfig request: all traffic to one variant, the model."""
-    variant = {
+    variant = variant_request(model_name, settings)
+    return {"EndpointConfigName": name_of(settings, version, variant), "ProductionVariants": [variant], "Tags": TAGS}
+
+
+def variant_request(model_name: str, settings: Settings) -> dict[str, Any]:
+    """Return the variant of an endpoint config that has all traffic."""
+    return {
         "VariantName": VARIANT,
         "ModelName": model_name,
         "InstanceType": settings.endpoint_instance_type,
@@ -78,7 +87,13 @@ def endpoint_config_request(model_name: str, version: str, settings: Settings) -
         "ModelDataDownloadTimeoutInSeconds": _DOWNLOAD_TIMEOUT_S,
         "ContainerStartupHealthCheckTimeoutInSeconds": _STARTUP_TIMEOUT_S,
     }
-    return {"EndpointConfigName": _name(settings, version, variant), "ProductionVariants": [variant], "Tags": _TAGS}
+
+
+def name_of(settings: Settings, version: str, content: dict[str, Any]) -> str:
+    """Return the name of a model or an endpoint config: a function of version and content."""
+    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:_HASH_LENGTH]
+    suffix = f"-{version}-{digest}"
+    return settings.model_package_group[: _NAME_LIMIT - len(suffix)] + suffix
 
 
 def _thresholds(report_uri: str | None) -> dict[str, str]:
@@ -97,21 +112,13 @@ def _thresholds(report_uri: str | None) -> dict[str, str]:
 def _config_before(config: str, package_arn: str) -> str | None:
     """Return the endpoint config to go back to if the deployment of this config of the package fails.
 
-    It is the one in service; if that is this one, or of a model that is not approved, that of the champion before it.
+    It is the one in service, without a challenger beside it; if that is this one, or of a model that is not approved,
+    that of the champion before it.
     """
     serving = registry.in_service()
     if serving is None:
         return None
-    if serving.approved and serving.endpoint_config != config:
-        return serving.endpoint_config
+    if serving.approved and (alone := registry.config_alone(serving)) != config:
+        return alone
     others = [one for one in registry.served() if one.approved and one.package_arn != package_arn]
     return others[0].endpoint_config if others else None
-
-
-_TAGS = [{"Key": "project", "Value": "lookbook"}]
-
-
-def _name(settings: Settings, version: str, content: dict[str, Any]) -> str:
-    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:_HASH_LENGTH]
-    suffix = f"-{version}-{digest}"
-    return settings.model_package_group[: _NAME_LIMIT - len(suffix)] + suffix

@@ -16,7 +16,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, islice
 from typing import Any
 
@@ -39,6 +39,10 @@ log = logging.getLogger(__name__)
 CHANCE_OF_MISSING = 1e-6
 """How probable it may be that an instance with another model answered none of the requests."""
 
+OWN_REQUESTS = "lookbook-"
+"""What the inference ids of requests begin with that a check sent, and nobody who wanted to know the answer."""
+
+_VERIFYING, _GOLDEN = f"{OWN_REQUESTS}verify", f"{OWN_REQUESTS}golden-"
 _PLAIN_ATTRIBUTE = "baseColour"
 _PLAIN_SIZE = (64, 64)  # pixels
 _DIFFERENCES_NAMED = 3
@@ -70,6 +74,7 @@ class _Asked:
     picture: bytes
     question: str
     expected: str | None
+    inference_id: str = _VERIFYING
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,21 @@ def verify(endpoint_config: str, package_arn: str) -> Verified:
         median_ms,
     )
     return Verified(settings.endpoint_name, endpoint_config, version, instances, number, golden, median_ms)
+
+
+def ask_golden(package_arn: str) -> dict[str, str]:
+    """Ask a package's golden questions of whatever serves, whose answers are not judged: a shadow is to get copies.
+
+    Returns:
+        The answers that the package's own model gave when it was evaluated, by the inference id of the request.
+    """
+    asked = [
+        replace(one, inference_id=f"{_GOLDEN}{number}")
+        for number, one in enumerate(_questions(package_arn))
+        if one.expected is not None
+    ]
+    _ask_all(get_settings().endpoint_name, asked, width=1)
+    return {one.inference_id: one.expected for one in asked if one.expected is not None}
 
 
 def enough(instances: int) -> int:
@@ -171,7 +191,11 @@ def _ask(runtime: Any, endpoint: str, asked: _Asked) -> _Given:
     began = time.monotonic()
     try:
         response = runtime.invoke_endpoint(
-            EndpointName=endpoint, ContentType="application/json", Accept="application/json", Body=body
+            EndpointName=endpoint,
+            ContentType="application/json",
+            Accept="application/json",
+            InferenceId=asked.inference_id,
+            Body=body,
         )
         answered = response["Body"].read()
     except invocation.CALL_ERRORS as error:

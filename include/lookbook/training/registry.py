@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +48,8 @@ class Champion:
     """The version of ``catalog.products`` that it learned from; ``None`` for a package that does not tell."""
     approved: bool = True
     """Whether it was verified, and nobody has taken it back since."""
+    shadowed: bool = False
+    """Whether its endpoint config has a challenger beside it that gets copies of its requests."""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -147,14 +149,18 @@ def approve(package_arn: str, endpoint_config: str, why: str | None = None) -> A
 
 def mark_expired(package_arn: str) -> None:
     """Say of a package that its artefact is gone: it stays for what is traced to it, and can't be deployed again."""
+    annotate(package_arn, {_EXPIRED: datetime.now(UTC).date().isoformat()})
+    log.info("Model %s stays in the registry, without its artefact.", version_of(package_arn))
+
+
+def annotate(package_arn: str, metadata: Mapping[str, str]) -> None:
+    """Add to a package's metadata, and leave its approval status as it is."""
     package = describe(package_arn)
-    when = {_EXPIRED: datetime.now(UTC).date().isoformat()}
     client("sagemaker").update_model_package(
         ModelPackageArn=package_arn,
         ModelApprovalStatus=package["ModelApprovalStatus"],
-        CustomerMetadataProperties=package.get("CustomerMetadataProperties", {}) | when,
+        CustomerMetadataProperties=package.get("CustomerMetadataProperties", {}) | _as_metadata(metadata),
     )
-    log.info("Model %s stays in the registry, without its artefact.", version_of(package_arn))
 
 
 def reject(package_arn: str, why: str) -> None:
@@ -175,6 +181,35 @@ def served() -> list[Served]:
     # One that was rejected before it served has no time; an approved one without is older than all that have one.
     models = [one for one in found if one.approved or one.since]
     return sorted(models, key=lambda one: (one.since or "", int(one.version[1:])), reverse=True)
+
+
+def awaiting() -> list[str]:
+    """Return the ARNs of the packages that nobody has decided about yet; the newest comes first."""
+    found = [arn for arn, status in _packages() if status == "PendingManualApproval"]
+    return sorted(found, key=_number, reverse=True)
+
+
+def package_of(version: str) -> str | None:
+    """Return the ARN of the package of that version (``v3``), or ``None`` where there is none."""
+    return next((arn for arn, _ in _packages() if version_of(arn) == version), None)
+
+
+def is_expired(package_arn: str) -> bool:
+    """Return whether housekeeping deleted a package's artefact: it can't be deployed again."""
+    return _EXPIRED in describe(package_arn).get("CustomerMetadataProperties", {})
+
+
+def config_alone(champion: Champion) -> str:
+    """Return the endpoint config that serves a champion without a challenger beside it."""
+    if not champion.shadowed:
+        return champion.endpoint_config
+    verified = next((one.endpoint_config for one in served() if one.package_arn == champion.package_arn), None)
+    if verified is None:
+        raise PermanentError(
+            f"Endpoint config {champion.endpoint_config} has a challenger beside model {champion.version}, and with "
+            "which config that model was verified alone is not known. Run rollback_attribute_model."
+        )
+    return verified
 
 
 def version_of(package_arn: str) -> str:
@@ -242,6 +277,7 @@ def _served_with(endpoint_config: str) -> Champion:
         report_uri=package["CustomerMetadataProperties"].get("evaluation_report"),
         products_snapshot=package["CustomerMetadataProperties"].get("products_snapshot"),
         approved=package["ModelApprovalStatus"] == "Approved",
+        shadowed=bool(config.get("ShadowProductionVariants")),
     )
 
 
@@ -261,6 +297,10 @@ def _packages() -> Iterator[tuple[str, str]]:
     for page in pages.paginate(ModelPackageGroupName=get_settings().model_package_group):
         for package in page["ModelPackageSummaryList"]:
             yield package["ModelPackageArn"], package["ModelApprovalStatus"]
+
+
+def _number(package_arn: str) -> int:
+    return int(version_of(package_arn)[1:])
 
 
 def _served(package: dict[str, Any]) -> Served:
@@ -293,8 +333,12 @@ def _judged(decision: dict[str, Any]) -> dict[str, str]:
     }
     if override := decision["override"]:
         kept |= {"promoted_by": override["by"], "promoted_because": override["reason"]}
-    # A value has a small alphabet, a name or a reason may hold anything; both are whole in the lineage.
-    return {name: re.sub(r"[^\w .:/=+@-]", "_", value, flags=re.ASCII)[:_VALUE_LIMIT] for name, value in kept.items()}
+    return _as_metadata(kept)
+
+
+def _as_metadata(values: Mapping[str, str]) -> dict[str, str]:
+    """Return values fit for a package's metadata: their alphabet is small, a name or a reason may hold anything."""
+    return {name: re.sub(r"[^\w .:/=+@-]", "_", value, flags=re.ASCII)[:_VALUE_LIMIT] for name, value in values.items()}
 
 
 def _approval(package: dict[str, Any]) -> str:
