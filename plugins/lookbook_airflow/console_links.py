@@ -56,3 +56,11 @@ class TransformLogLink(TransformJobLink):
 
     name = "Transform log"
     path = TrainingLogLink.path
+
+
+class BatchJobLink(TrainingJobLink):
+    """To the batch jobs in Bedrock's console, where the job is found by its name."""
+
+    name = "Batch jobs"
+    path = "/bedrock/home?region={region}#/batch-inference"
+    key = "jobName"

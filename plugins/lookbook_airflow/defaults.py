@@ -30,17 +30,20 @@ class Pool(StrEnum):
     TRAINING = "lookbook_training"
     PREDICT = "lookbook_predict"
     DESCRIBE = "lookbook_describe"
+    BATCH = "lookbook_batch"
 
 
 # READ: a drop in memory each; a backfill of one run at a time always leaves a slot to the weekly drop.
 # PUBLISH and TRAINING: one at a time, since tables and the endpoint have one main line each. DESCRIBE bounds the
 # Bedrock calls of all runs together: every task of it keeps LOOKBOOK_DESCRIPTION_CONCURRENCY in flight at most.
+# BATCH: jobs submitted or in progress; AWS's quota is 20 for a model of the account, some of which others may need.
 POOL_SLOTS: dict[Pool, tuple[int, str]] = {
     Pool.READ: (2, "Tasks that read or validate a drop"),
     Pool.PUBLISH: (1, "Commits to the Iceberg tables, one drop at a time"),
     Pool.TRAINING: (1, "SageMaker training and evaluation jobs"),
     Pool.PREDICT: (2, "Tasks that question the attribute endpoint"),
     Pool.DESCRIBE: (16, "Tasks that write descriptions with Bedrock"),
+    Pool.BATCH: (10, "Bedrock batch jobs"),
 }
 
 RETRY_POLICY = ExceptionRetryPolicy(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from lookbook_airflow.batch_jobs import BatchJobWatch
 from lookbook_airflow.training_jobs import JobWatch, TrainingJobWatch
 from lookbook_airflow.transform_jobs import TransformJobWatch
 
@@ -58,3 +59,9 @@ class TransformJobTrigger(JobTrigger):
     """Wait for a batch transform job; its log, and how far it is, is in the task's log."""
 
     watch = TransformJobWatch
+
+
+class BatchJobTrigger(JobTrigger):
+    """Wait for a Bedrock batch job; how far it is, is in the task's log. A job that is late is stopped."""
+
+    watch = BatchJobWatch

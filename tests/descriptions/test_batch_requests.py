@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from tests.descriptions.batch import ROOT, asked, leave, output, planned
 from tests.descriptions.conftest import work_item
@@ -87,17 +92,59 @@ def test_cleared_in_the_same_run_it_asks_for_the_same_job_though_some_of_it_is_f
 def test_a_job_that_was_stopped_is_followed_by_one_that_asks_the_rest() -> None:
     (job,) = batch_requests.batch_requests(planned(items(9)), Limits(min_records=3))["jobs"]
     leave(job, lambda record: {"modelOutput": output("A shirt.")}, only=asked(job)[:2])
-    second = batch_jobs.following(job, f"{job['jobName']}-2", Limits(min_records=3))
+    second = batch_jobs.following(job, f"{job['jobName']}-2")
     assert asked(second) == asked(job)[2:]
     assert second["clientRequestToken"] != job["clientRequestToken"]
     assert batch_jobs.output_of(second) == batch_jobs.output_of(job)
     refused = {"error": {"errorCode": 400, "errorMessage": "bad request"}}
     leave(second, lambda record: refused, only=asked(second)[:4], job_id="fedcba654321")
-    third = batch_jobs.following(job, f"{job['jobName']}-3", Limits(min_records=3))
-    assert asked(third) == asked(job)[6:]
+    assert batch_jobs.count_left(job) == 3
+    assert asked(batch_jobs.following(job, f"{job['jobName']}-3")) == asked(job)[6:]
 
 
-def test_too_little_is_left_for_a_job_that_follows() -> None:
-    (job,) = batch_requests.batch_requests(planned(items(4)), SMALL)["jobs"]
-    leave(job, lambda record: {"modelOutput": output("A shirt.")}, only=asked(job)[:2])
-    assert batch_jobs.following(job, f"{job['jobName']}-2", SMALL) is None
+@pytest.mark.parametrize(("hours", "late"), [(23, False), (24, True)])
+def test_a_job_is_late_when_its_deadline_has_passed_since_it_was_submitted(hours: int, late: bool) -> None:
+    submitted = datetime(2026, 11, 16, tzinfo=UTC)
+    end = submitted + timedelta(hours=hours)
+    assert batch_jobs.is_late({"status": "InProgress", "submitTime": submitted}, end) is late
+    assert batch_jobs.was_late({"status": "Stopped", "submitTime": submitted, "endTime": end}) is late
+
+
+@pytest.mark.parametrize(("deadline", "timeout"), [("6", 24), ("30.5", 31), ("168", 168)])
+def test_aws_ends_a_job_itself_if_nobody_does(monkeypatch: pytest.MonkeyPatch, deadline: str, timeout: int) -> None:
+    monkeypatch.setenv("LOOKBOOK_BATCH_DEADLINE_HOURS", deadline)
+    get_settings.cache_clear()
+    (job,) = batch_requests.batch_requests(planned(items(3)), SMALL)["jobs"]
+    assert job["timeoutDurationInHours"] == timeout
+
+
+def with_pictures(monkeypatch: pytest.MonkeyPatch, number: int) -> list[WorkItem]:
+    """Return items whose pictures are in S3, and have pictures go along."""
+    monkeypatch.setenv("LOOKBOOK_DESCRIPTION_PICTURE", "true")
+    get_settings.cache_clear()
+    pictures = [b"\xff\xd8\xff" + bytes([n]) for n in range(number)]
+    uris = [f"s3://lookbook/drops/2026-11-16/images/{n}.jpg" for n in range(number)]
+    for uri, picture in zip(uris, pictures, strict=True):
+        storage.write_bytes(uri, picture)
+    return [
+        replace(item, picture_uri=uri, picture_sha256=hashlib.sha256(picture).hexdigest())
+        for item, uri, picture in zip(items(number), uris, pictures, strict=True)
+    ]
+
+
+def test_pictures_go_along_where_the_settings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = with_pictures(monkeypatch, 3)
+    (job,) = batch_requests.batch_requests(planned(work), SMALL)["jobs"]
+    blocks = [record["modelInput"]["messages"][0]["content"][0] for record in asked(job)]
+    assert [base64.b64decode(block["source"]["data"])[-1] for block in blocks] == [0, 1, 2]
+
+
+def test_a_product_whose_picture_is_gone_another_or_no_picture_goes_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = with_pictures(monkeypatch, 6)
+    storage.delete(work[1].picture_uri)
+    storage.write_bytes(work[3].picture_uri, b"\xff\xd8\xffother")
+    storage.write_bytes(work[5].picture_uri, b"BM")
+    work[5] = replace(work[5], picture_sha256=hashlib.sha256(b"BM").hexdigest())
+    prepared = batch_requests.batch_requests(planned(work), SMALL)
+    assert [record["recordId"] for record in asked(prepared["jobs"][0])] == [work[n].input_hash for n in (0, 2, 4)]
+    assert ids(prepared["rest"]) == [work[n].product_id for n in (1, 3, 5)]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from lookbook.descriptions import batch_files
-from lookbook.descriptions.batch_files import Limits, WrittenJob
+from lookbook.descriptions.batch_files import WrittenJob
 from lookbook.descriptions.batch_records import INVOCATION_TYPE
 from lookbook.settings import get_settings
 
@@ -45,29 +45,31 @@ def submission(job: WrittenJob, model_id: str, drop_id: str) -> dict[str, Any]:
     }
 
 
-def following(request: Mapping[str, Any], name: str, limits: Limits | None = None) -> dict[str, Any] | None:
-    """Return the request of a job that asks what the jobs before it left unanswered; ``None`` if that is too little.
-
-    A record that was refused counts as answered: it would be refused again.
+def following(request: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Upload what the jobs of a request left unanswered; return the request of a job that asks it.
 
     Args:
         request: of the first of these jobs.
         name: of the job that follows.
-        limits: of a job.
     """
-    limits = limits or Limits()
-    asked, answers = input_of(request), output_of(request)
-    answered = {record.get("recordId") for record in batch_files.read_answers(answers)}
-    left = (line for line in batch_files.read_lines(asked) if line[0] not in answered)
     with tempfile.TemporaryDirectory(prefix="lookbook-batch-") as directory:
-        job = next(batch_files.write_jobs(left, Path(directory), limits), None)
-        if job is None or len(job.record_ids) < limits.min_records:
-            return None
-        prefix = f"{asked.removesuffix('/')}-{name.rpartition('-')[2]}/"
+        job = next(batch_files.write_jobs(_left(request), Path(directory)))  # it asks no more than the first one
+        prefix = f"{input_of(request).removesuffix('/')}-{name.rpartition('-')[2]}/"
         batch_files.upload(job, prefix)
         token = hashlib.sha256(f"{name} {job.sha256}".encode()).hexdigest()
     source = {"s3InputDataConfig": {"s3InputFormat": "JSONL", "s3Uri": prefix}}
     return {**request, "jobName": name, "clientRequestToken": token, "inputDataConfig": source}
+
+
+def count_left(request: Mapping[str, Any]) -> int:
+    """Return how many records the jobs of a request left unanswered."""
+    return sum(1 for _ in _left(request))
+
+
+def _left(request: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield the unanswered records. One that was refused counts as answered: it would be refused again."""
+    answered = {record.get("recordId") for record in batch_files.read_answers(output_of(request))}
+    yield from (line for line in batch_files.read_lines(input_of(request)) if line[0] not in answered)
 
 
 def input_of(job: Mapping[str, Any]) -> str:
@@ -80,19 +82,18 @@ def output_of(job: Mapping[str, Any]) -> str:
     return str(job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"])
 
 
-def reference(job: Mapping[str, Any], asked_name: str) -> dict[str, Any]:
+def reference(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return what later tasks need of a job, as GetModelInvocationJob tells it.
 
-    Args:
-        job: of GetModelInvocationJob.
-        asked_name: the name in the request, which a job that follows another doesn't have.
+    ``asked_name`` is the name in the request, which a job that follows another doesn't have.
     """
+    output_uri = output_of(job)
     return {
         "job_name": job["jobName"],
         "job_arn": job["jobArn"],
         "status": job["status"],
-        "asked_name": asked_name,
-        "output_uri": output_of(job),
+        "asked_name": output_uri.removesuffix("/output/").rpartition("/")[2],
+        "output_uri": output_uri,
     }
 
 
@@ -105,6 +106,12 @@ def deadline(job: Mapping[str, Any]) -> datetime:
 def is_late(job: Mapping[str, Any], now: datetime) -> bool:
     """Tell whether a job that runs ought to be stopped, so that the rest can be asked on demand."""
     return job["status"] in RUNNING and now >= deadline(job)
+
+
+def was_late(job: Mapping[str, Any]) -> bool:
+    """Tell whether a job ended at its deadline or after it."""
+    ended: datetime | None = job.get("endTime") or job.get("lastModifiedTime")
+    return ended is not None and ended >= deadline(job)
 
 
 def _timeout_hours() -> int:

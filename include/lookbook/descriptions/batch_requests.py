@@ -21,6 +21,7 @@ from lookbook.descriptions.batch_files import Limits, WrittenJob
 from lookbook.descriptions.batch_records import line_of, unfit
 from lookbook.descriptions.conversation import first_messages, request_of
 from lookbook.descriptions.plans import Shard, WorkItem, read_items, read_plan, read_shards, write_items
+from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.settings import get_settings
 
@@ -134,11 +135,26 @@ def _submitted(root: str, job: WrittenJob, items: list[WorkItem]) -> dict[str, A
 
 
 def _lines(items: Sequence[WorkItem]) -> Iterator[tuple[str, bytes]]:
-    for item in items:
-        if not item.facts.facts:
-            continue  # there is nothing to ask
-        request = request_of(item, first_messages(item))
+    askable = [item for item in items if item.facts.facts]
+    for item, picture in zip(askable, _pictures(askable), strict=True):
+        if picture is not None and hashlib.sha256(picture).hexdigest() != item.picture_sha256:
+            continue  # on demand, it is recorded as failed
+        try:
+            request = request_of(item, first_messages(item), picture)
+        except PermanentError as error:
+            log.warning("%s goes on demand: %s", item.label, error)
+            continue
         if why := unfit(item.text_model_id, request):
             log.warning("No batch job: %s.", why)
             return
         yield item.input_hash, line_of(item.input_hash, request)
+
+
+def _pictures(items: Sequence[WorkItem]) -> Iterator[bytes | None]:
+    """Yield what goes along with each item: its picture, empty where that is gone; ``None`` where none goes along."""
+    if not get_settings().description_picture:
+        yield from (None for _ in items)
+        return
+    wanted = storage.read_all([item.picture_uri for item in items if item.picture_uri])
+    for item in items:
+        yield (next(wanted) or b"") if item.picture_uri else None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -16,8 +16,6 @@ from lookbook.descriptions.batch_files import read_answers
 from lookbook.descriptions.batch_records import answer_of
 from lookbook.descriptions.batch_requests import MODE, items_uri, store_rest
 from lookbook.descriptions.conversation import MalformedReplyError, Messages, Reply, reply_of
-from lookbook.descriptions.cost import cost_usd
-from lookbook.descriptions.drafting import Draft
 from lookbook.descriptions.plans import WorkItem, read_items, read_plan, result_uri_of
 from lookbook.descriptions.results import Result, store
 from lookbook.descriptions.writing import result_of
@@ -103,17 +101,11 @@ async def _take(collection: _Collection, item: WorkItem, output: Any) -> None:
         collection.rest.append(item)
         collection.firsts[item.input_hash] = answer
     else:
-        collection.results.append(await store(_outcome(item, draft)))
+        collection.results.append(await store(result_of(item, draft, mode=MODE)))
 
 
 async def _refuse(messages: Messages) -> Reply:
     raise _NotMendedHereError
-
-
-def _outcome(item: WorkItem, draft: Draft) -> Result:
-    result = result_of(item, draft)
-    cost = cost_usd(item.text_model_id, result.input_tokens, result.output_tokens, batch=True)
-    return replace(result, mode=MODE, cost_usd=cost)
 
 
 def _store_list(uri: str, results: list[Result]) -> storage.StoredObject:

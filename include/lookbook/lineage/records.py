@@ -22,6 +22,7 @@ Kind = Literal[
     "table",
     "training_job",
     "transform_job",
+    "batch_job",
     "model_package",
     "endpoint_config",
     "prompt",
