@@ -18,8 +18,9 @@ from tests.drops.small import DROP_ID
 
 from lookbook import storage
 from lookbook.catalog import tables
-from lookbook.catalog.schemas import FINDINGS
-from lookbook_airflow.links import DataDocsLink, EvaluationLink, FindingsLink, HousekeepingLink
+from lookbook.catalog.schemas import FINDINGS, PRODUCTS
+from lookbook.serving import shadow, shadow_page
+from lookbook_airflow.links import DataDocsLink, EvaluationLink, FindingsLink, HousekeepingLink, ShadowLink
 from lookbook_airflow.pages import page_path
 from lookbook_airflow.pages.app import create_app as create_pages
 
@@ -192,6 +193,9 @@ def findings(bucket: str) -> None:
     rows = [*(finding(str(number)) for number in range(60)), finding("60", HOSTILE, f'"{HOSTILE}')]
     other = finding("61", drop_id="2026-11-09")
     tables.replace("quality.findings", pa.Table.from_pylist([*rows, other], schema=FINDINGS), "drop_id is not null")
+    columns = ("drop_id", "product_id", "picture_uri")
+    products = [{name: row[name] for name in columns} for row in [*rows, other]]
+    tables.replace("catalog.products", pa.Table.from_pylist(products, schema=PRODUCTS), "drop_id is not null")
     for number, content in (("60", b"\xff\xd8\xff picture"), ("1", b"<html>"), ("61", b"\xff\xd8\xff other")):
         storage.write_bytes(f"s3://lookbook/drops/{DROP_ID}/images/{number}.jpg", content)
 
@@ -229,16 +233,19 @@ def test_findings_are_downloaded_as_csv(api_server: TestClient, findings: None) 
     assert answer.headers["content-disposition"] == 'attachment; filename="findings.csv"'
 
 
-def test_a_finding_shows_its_picture_and_no_other_file_is_shown(api_server: TestClient, findings: None) -> None:
-    shown = api_server.get(f"{FOUND}/pictures/60", headers=login())
+def test_the_picture_of_a_published_product_is_shown_and_no_other_file(api_server: TestClient, findings: None) -> None:
+    picture = f"/lookbook/pictures/{DROP_ID}"
+    shown = api_server.get(f"{picture}/60", headers=login())
     assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
     assert shown.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert f'src="../pictures/{DROP_ID}/60"' in api_server.get(f"{FOUND}?attribute={HOSTILE}", headers=login()).text
     for other in ("1", "2", "61", "..%2f60", "60%2f..%2f61"):  # no picture, absent, of another drop
-        assert api_server.get(f"{FOUND}/pictures/{other}", headers=login()).status_code == 404
+        assert api_server.get(f"{picture}/{other}", headers=login()).status_code == 404
+    assert api_server.get(f"{picture}/60").status_code == 401
 
 
 def test_findings_are_shown_to_nobody_who_is_not_logged_in(api_server: TestClient, findings: None) -> None:
-    for path in ("/lookbook/findings", FOUND, f"{FOUND}/findings.csv", f"{FOUND}/pictures/60"):
+    for path in ("/lookbook/findings", FOUND, f"{FOUND}/findings.csv"):
         assert api_server.get(path).status_code == 401
         assert api_server.get(path, headers=login(role=None)).status_code == 403
 
@@ -253,3 +260,13 @@ def test_a_drop_without_findings_says_so(api_server: TestClient, findings: None)
 def test_the_link_to_findings_leads_to_those_of_the_drop() -> None:
     task = SimpleNamespace(task_id="report", xcom_pull=lambda task_ids: {"drop_id": DROP_ID} if task_ids else None)
     assert FindingsLink().get_link(None, ti_key=task) == FOUND
+
+
+def test_a_viewer_reads_how_a_challenger_compared(api_server: TestClient, bucket: str) -> None:
+    run_id = "manual__2026-11-21T09:00:00+00:00"
+    storage.write_bytes(shadow_page.uri(shadow.root_of(run_id)), b"<h1>v2 beside v1</h1>")
+    path = ShadowLink().get_link(None, ti_key=SimpleNamespace(run_id=run_id))
+    answer = api_server.get(path, headers=login())
+    assert (answer.status_code, answer.text) == (200, "<h1>v2 beside v1</h1>")
+    assert api_server.get(path).status_code == 401
+    assert api_server.get("/lookbook/shadows/manual__2", headers=login()).status_code == 404
