@@ -9,11 +9,14 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_VALUE_LENGTH = 60  # characters; the longest attribute value of 44,446 real products has 37
 MAX_VALUE_WORDS = 6  # a longer "value" is prose, and prose is where instructions hide
 
 _MARKUP = re.compile(r"[<>{}\[\]`|\\]")
+# A catalogue has few names and values, each thousands of times.
+_REMEMBERED = 8192
 _NOT_IN_A_NAME = re.compile(r"[^\w &/'().-]")
 
 
@@ -27,6 +30,7 @@ def one_line(text: str) -> str:
     return " ".join(_MARKUP.sub("", visible).split())
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def fact_value(text: str | None) -> str:
     """Return a fact's value fit for a prompt, or ``""`` for text that is too long to be a value."""
     value = one_line(text or "").strip("-–—*• ")
@@ -35,6 +39,7 @@ def fact_value(text: str | None) -> str:
     return value
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def fact_name(text: str) -> str:
     """Return an attribute's name fit for a prompt: it has no colon, which ends the name in a line of facts."""
     return fact_value(_NOT_IN_A_NAME.sub(" ", one_line(text)))
