@@ -44,11 +44,11 @@ def judge(planned: ShardPlan) -> Judgement:
         PermanentError: the month's budget would be exceeded, or there is a budget and a model without list price.
     """
     settings, expected = get_settings(), planned.estimate or {}
-    usd = expected["usd"] if expected["products"] else 0.0
+    usd, spent = expected["usd"] or 0.0, _spent(settings)
     if expected["products"]:
         _check_prices(settings)
-    spent = _check_month(usd or 0.0, settings)
-    over = settings.run_budget_usd is not None and (usd or 0.0) > settings.run_budget_usd
+        _check_month(spent, usd, settings)
+    over = settings.run_budget_usd is not None and usd > settings.run_budget_usd
     body = _body(planned, spent, settings)
     records.details(estimate=_sentence(planned), needs_approval=str(over))
     log.info("%s", body)
@@ -62,7 +62,8 @@ def within_month() -> Iterator[None]:
     Raises:
         PermanentError: it is used up.
     """
-    _check_month(0.0, get_settings())
+    settings = get_settings()
+    _check_month(_spent(settings), 0.0, settings)
     with spending.entered():
         yield
 
@@ -83,19 +84,20 @@ def _models(settings: Settings) -> list[str]:
     return [*(target.model_id for target in routes.targets(settings.text_model_id)), *judging]
 
 
-def _check_month(usd: float, settings: Settings) -> float | None:
+def _spent(settings: Settings) -> float | None:
     """Return what the month has cost so far, ``None`` where there is no limit to it."""
+    return None if settings.month_budget_usd is None else spending.month_usd()
+
+
+def _check_month(spent: float | None, usd: float, settings: Settings) -> None:
     limit = settings.month_budget_usd
-    if limit is None:
-        return None
-    spent = spending.month_usd()
-    if spent >= limit or (usd and spent + usd > limit):
-        raise PermanentError(
-            f"The month's budget for texts, LOOKBOOK_MONTH_BUDGET_USD={limit:.2f}, does not allow this: "
-            f"{spent:.2f} USD are spent, {usd:.2f} USD more are estimated. Raise it, describe fewer products "
-            "(Product ids), or clear this task next month (UTC); what is finished costs nothing again."
-        )
-    return spent
+    if limit is None or spent is None or (spent < limit and spent + usd <= limit):
+        return
+    raise PermanentError(
+        f"The month's budget for texts, LOOKBOOK_MONTH_BUDGET_USD={limit:.2f}, does not allow this: {spent:.2f} USD are "
+        f"spent, {usd:.2f} USD more are estimated. Raise it, describe fewer products (Product ids), or clear this task "
+        "next month (UTC); what is finished costs nothing again."
+    )
 
 
 def _sentence(planned: ShardPlan) -> str:
