@@ -94,9 +94,9 @@ def _check_month(spent: float | None, usd: float, settings: Settings) -> None:
     if limit is None or spent is None or (spent < limit and spent + usd <= limit):
         return
     raise PermanentError(
-        f"The month's budget for texts, LOOKBOOK_MONTH_BUDGET_USD={limit:.2f}, does not allow this: {spent:.2f} USD are "
-        f"spent, {usd:.2f} USD more are estimated. Raise it, describe fewer products (Product ids), or clear this task "
-        "next month (UTC); what is finished costs nothing again."
+        f"The month's budget for texts, LOOKBOOK_MONTH_BUDGET_USD={limit:.2f}, does not allow this: {spent:.2f} USD "
+        f"are spent, {usd:.2f} USD more are estimated. Raise it, describe fewer products (Product ids), or clear this "
+        "task next month (UTC); what is finished costs nothing again."
     )
 
 
