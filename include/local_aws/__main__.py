@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen and take up what an earlier gateway left before the first request is answered."""
         await super().startup(sockets)
-        self._gateway.sagemaker.start()
+        self._gateway.start()
         _say_hello(self._settings)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

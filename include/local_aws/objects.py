@@ -112,6 +112,23 @@ class Objects:
         """
         return self._keys(Location.parse(uri))
 
+    def sizes(self, uri: str) -> dict[str, int]:
+        """Return the bytes of each object under a prefix, by key, directory markers left out.
+
+        Raises:
+            ObjectsError: the bucket is missing.
+        """
+        return {item["Key"]: item["Size"] for item in self._listed(Location.parse(uri))}
+
+    def fetch(self, uri: str, directory: Path, name: str) -> None:
+        """Copy an object to a file below ``directory``.
+
+        Raises:
+            ObjectsError: it is missing, or the file would land outside of the directory.
+        """
+        location = Location.parse(uri)
+        self._fetch(location.bucket, location.key, _target(directory, name))
+
     def upload(self, file: Path, uri: str) -> None:
         """Copy a file, which must not change meanwhile, to an object."""
         location = Location.parse(uri)
@@ -146,10 +163,13 @@ class Objects:
                 raise ObjectsError(f"The model archive {uri} can't be unpacked: {error}") from error
 
     def _keys(self, prefix: Location) -> Iterator[str]:
+        return (item["Key"] for item in self._listed(prefix))
+
+    def _listed(self, prefix: Location) -> Iterator[dict[str, Any]]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
         try:
             for page in pages:
-                yield from (item["Key"] for item in page.get("Contents", []) if not item["Key"].endswith("/"))
+                yield from (item for item in page.get("Contents", []) if not item["Key"].endswith("/"))
         except ClientError as error:
             raise ObjectsError(f"ClientError: s3://{prefix.bucket}/{prefix.key}: {error}") from error
 

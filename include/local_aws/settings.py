@@ -35,7 +35,7 @@ class FaultShares:
     refuse: float = 0.0
     hang_s: float = 300.0
     slow_s: float = 5.0
-    seed: int = 1
+    seed: int | str = 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,9 @@ class Settings:
     bedrock_faults: Mapping[str, FaultShares] = field(default_factory=dict)
     bedrock_guardrails: Mapping[str, Guardrail] = field(default_factory=dict)
     bedrock_latency_ms: float = 0.0
+    batch_capacity: int = 2
+    batch_rate: float = 0.0
+    batch_hour: float = 3600.0
     llm_url: str | None = None
     llm_model: str | None = None
 
@@ -90,6 +93,9 @@ _NUMBERS = {
     "LOCAL_AWS_ENDPOINT_DRAIN": ("endpoint_drain", float),
     "LOCAL_AWS_INVOCATION_TIMEOUT": ("invocation_timeout", float),
     "LOCAL_AWS_BEDROCK_LATENCY_MS": ("bedrock_latency_ms", float),
+    "LOCAL_AWS_BATCH_CAPACITY": ("batch_capacity", int),
+    "LOCAL_AWS_BATCH_RATE": ("batch_rate", float),
+    "LOCAL_AWS_BATCH_HOUR": ("batch_hour", float),
 }
 
 

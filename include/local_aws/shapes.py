@@ -1,7 +1,8 @@
 """Requests checked against and responses shaped by botocore's own service models.
 
 botocore's validator checks members and types; ranges, patterns and enumerations, which only the service checks on AWS,
-are checked here, with AWS's messages. Times are seconds since the epoch throughout, as the JSON protocol sends them.
+are checked here, with AWS's messages. Times are seconds since the epoch throughout, as the JSON protocol sends them;
+those that a service sends as ISO 8601 are only written so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -226,6 +228,8 @@ def write(shape: Shape | None, value: Any) -> Any:
         return {key: write(shape.value, item) for key, item in value.items()}
     if shape.type_name == "blob":
         return base64.b64encode(value).decode()
+    if shape.serialization.get("timestampFormat") == "iso8601":
+        return datetime.fromtimestamp(value, UTC).isoformat().replace("+00:00", "Z")
     return value
 
 

@@ -46,6 +46,7 @@ SETTINGS = {
             "anthropic.hangs": {"hang": 1},
             "anthropic.hangs-briefly": {"hang": 1, "hang_s": 0.1},
             "anthropic.refuses": {"refuse": 1},
+            "anthropic.faulty-batch": {"error": 0.2, "malformed": 0.3, "refuse": 0.2, "throttle": 0.5},
         }
     ),
 }

@@ -1,60 +1,52 @@
-"""Converse and InvokeModel: requests checked, carried out and counted, answered in each API's form."""
+"""Converse, InvokeModel and batch jobs: requests checked, carried out and counted, answered in each API's form."""
 
 from __future__ import annotations
 
 import json
 import time
 import uuid
-from typing import Any, Protocol
 from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from local_aws import shapes
-from local_aws.bedrock import anthropic, converse
+from local_aws.bedrock.batch import Batches
+from local_aws.bedrock.batch_jobs import BatchJobs
 from local_aws.bedrock.caching import PromptCache
 from local_aws.bedrock.calls import Calls
-from local_aws.bedrock.conversation import Answer, Conversation
+from local_aws.bedrock.control import ControlPlane
+from local_aws.bedrock.conversation import Answer
 from local_aws.bedrock.counts import ANSWERED, FAILED, THROTTLED, Counts, Outcome
+from local_aws.bedrock.forms import FORMS, Form
 from local_aws.bedrock.guardrails import Guardrails
 from local_aws.bedrock.models import Models
-from local_aws.bedrock.places import Place
+from local_aws.bedrock.places import Place, check_access
 from local_aws.bedrock.remote import RemoteWriter
 from local_aws.bedrock.writer import LocalWriter
 from local_aws.errors import AwsError, unknown_operation
+from local_aws.objects import Objects
 from local_aws.settings import Settings
+from local_aws.state import Store
 
-
-class Form(Protocol):
-    """How an API writes conversations and answers."""
-
-    def read(self, model: str, body: Any) -> Conversation:
-        """Return the conversation of a request's body."""
-
-    def write(self, answer: Answer, model: str, milliseconds: int) -> dict[str, Any]:
-        """Return the body of the response."""
-
-    def headers(self, answer: Answer, milliseconds: int) -> dict[str, str]:
-        """Return what the API tells beside the body."""
-
-
-_FORMS: dict[str, Form] = {"converse": converse, "invoke": anthropic}
+_FORMS = {"converse": FORMS["Converse"], "invoke": FORMS["InvokeModel"]}
 
 
 class Bedrock:
-    """Bedrock Runtime."""
+    """Bedrock Runtime, and the batch jobs of Bedrock."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, store: Store, objects: Objects, settings: Settings) -> None:
         self._allowed = settings.bedrock_models
         url, model = settings.llm_url, settings.llm_model
         writer = RemoteWriter(url, model) if url else LocalWriter()
-        self._models = Models(writer, PromptCache(), Guardrails(settings.bedrock_guardrails))
-        self._calls = Calls(self._models, settings)
+        models = Models(writer, PromptCache(), Guardrails(settings.bedrock_guardrails))
+        self._calls = Calls(models, settings)
+        self.batches = Batches(store, objects, models, settings)
+        self._control = ControlPlane(BatchJobs(store, self.batches, settings))
         self.counts = Counts()
 
     async def handle(self, request: Request, region: str) -> Response:
-        """Answer a request of Bedrock Runtime; anything else that is signed for Bedrock is unknown."""
+        """Answer a request; anything else that is signed for Bedrock is unknown."""
         identity = {"x-amzn-RequestId": str(uuid.uuid4())}
         try:
             response = await self._dispatch(request, region)
@@ -65,10 +57,14 @@ class Bedrock:
         return response
 
     async def _dispatch(self, request: Request, region: str) -> Response:
+        if not request.scope["path"].startswith("/model/"):
+            if response := await self._control.handle(request, region):
+                return response
+            raise unknown_operation(f"Bedrock {request.method} {request.scope['path']}")
         # A model id may be an ARN, whose slashes are escaped: only the raw path tells them from the others.
         parts = request.scope["raw_path"].decode().split("?")[0].split("/")
-        if request.method != "POST" or len(parts) != 4 or parts[1] != "model":
-            raise unknown_operation(f"Bedrock {request.method} {request.url.path}")
+        if request.method != "POST" or len(parts) != 4:
+            raise unknown_operation(f"Bedrock {request.method} {request.scope['path']}")
         place, form = Place(unquote(parts[2]), region), _FORMS.get(parts[3])
         if form is None:
             raise unknown_operation(f"Bedrock Runtime {parts[3]}")
@@ -88,9 +84,7 @@ class Bedrock:
 
     async def _carry_out(self, place: Place, form: Form, request: Request) -> tuple[Response, Outcome, Answer]:
         body = shapes.parse_json(await request.body())
-        if self._allowed and place.model not in self._allowed:
-            message = "You don't have access to the model with the specified model ID."
-            raise AwsError("AccessDeniedException", message, status=403)
+        check_access(place, self._allowed)
         conversation, started = form.read(place.model, body), time.perf_counter()
         faults = self._calls.faults(place)
         fault = faults.draw()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from local_aws.errors import AwsError
 from local_aws.settings import REGION
 
 Setting = TypeVar("Setting")
@@ -24,3 +25,14 @@ class Place(NamedTuple):
         """Return what settings say of this place, of its region, of its model or, as ``*``, of all."""
         keys = (f"{self.model}@{self.region}", f"@{self.region}", self.model, "*")
         return next((settings[key] for key in keys if key in settings), None)
+
+
+def check_access(place: Place, allowed: Sequence[str]) -> None:
+    """Refuse a model that the account has no access to; it has to all if none is named.
+
+    Raises:
+        AwsError: AccessDeniedException.
+    """
+    if allowed and place.model not in allowed:
+        told = "You don't have access to the model with the specified model ID."
+        raise AwsError("AccessDeniedException", told, status=403)

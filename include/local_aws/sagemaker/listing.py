@@ -34,9 +34,9 @@ class Listing:
         matching = sorted((item for item in documents if self._matches(item, request)), key=self._order(request))
         if request.get("SortOrder", "Descending" if self.descending else "Ascending") == "Descending":
             matching.reverse()
-        start = _read_token(request.get("NextToken"))
+        start = read_token(request.get("NextToken"))
         end = start + int(request.get("MaxResults", _DEFAULT_PAGE))
-        token = _write_token(end) if end < len(matching) else None
+        token = write_token(end) if end < len(matching) else None
         return {self.member: matching[start:end], "NextToken": token}
 
     def _matches(self, item: Document, request: Document) -> bool:
@@ -53,11 +53,17 @@ class Listing:
         return lambda item: (item[first], item[self.name])
 
 
-def _write_token(position: int) -> str:
+def write_token(position: int) -> str:
+    """Return the token of the page that begins at a position."""
     return base64.urlsafe_b64encode(f"from:{position}".encode()).decode()
 
 
-def _read_token(token: str | None) -> int:
+def read_token(token: str | None) -> int:
+    """Return the position at which a token's page begins.
+
+    Raises:
+        AwsError: ValidationException: it is none of ours.
+    """
     if token is None:
         return 0
     try:
