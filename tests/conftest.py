@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import boto3
 import httpx
 import pytest
 from botocore.loaders import JSONFileLoader
@@ -40,21 +39,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def fresh_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Give each test credentials that open nothing, a catalogue of its own, and no cached settings or clients."""
+def fresh_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Give each test credentials that open nothing, a catalogue of its own, and no cached settings or clients.
+
+    Clients of :func:`aws_server` are kept for the next test that uses it: making one takes a tenth of a second.
+    """
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{tmp_path}/catalog.db")
-    _forget()
+    kept = "aws_server" in request.fixturenames
+    _forget(clients=not kept)
     yield
-    _forget()
+    _forget(clients=not kept)
 
 
-def _forget() -> None:
-    for cached in (get_settings, aws.client, aws.object_store):
-        cached.cache_clear()
+def _forget(*, clients: bool) -> None:
+    get_settings.cache_clear()
+    if clients:
+        for cached in (aws.client, aws.object_store, aws.session):
+            cached.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +77,9 @@ def moto_server() -> Iterator[str]:
 def aws_server(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty AWS account with the bucket ``lookbook`` behind a real address; boto3, aiobotocore, pyarrow go there."""
     httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
+    httpx.put(f"{moto_server}/lookbook").raise_for_status()
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
-    _forget()
-    boto3.client("s3").create_bucket(Bucket="lookbook")
+    _forget(clients=aws.client("s3").meta.endpoint_url != moto_server)
     return moto_server
 
 
