@@ -69,7 +69,6 @@ class Platform:
 class Timed:
     """A finished run: seconds from its first task's start to publishing's end, and those of each step in it."""
 
-    run: DagRun
     seconds: float
     steps_s: dict[str, float]
 
@@ -98,8 +97,8 @@ def publish_products(drop_id: str, count: int, data: Path | None) -> None:
     tables.replace("catalog.products", table, tables.equals("drop_id", drop_id))
 
 
-def describe(at: Platform, drop_id: str, meanwhile: Callable[[], None] = lambda: None) -> Timed:
-    """Run ``describe_products`` for a drop to its end and say how long it took.
+def describe(at: Platform, drop_id: str, meanwhile: Callable[[], None] = lambda: None) -> DagRun:
+    """Run ``describe_products`` for a drop to its end.
 
     Args:
         at: the platform.
@@ -117,7 +116,19 @@ def describe(at: Platform, drop_id: str, meanwhile: Callable[[], None] = lambda:
         run = at.api.run(DAG, run.run_id)
     if run.state != "success":
         raise SystemExit(f"{run.run_id} ended {run.state}: {at.api.task_instances(run, state=['failed'])}")
-    return _timed(at, run)
+    return run
+
+
+def timed(at: Platform, run: DagRun) -> Timed:
+    """Say how long a finished run took that published something."""
+    spans: dict[str, tuple[datetime, datetime]] = {}
+    for task in at.api.task_instances(run):
+        if task.started and task.ended:
+            first, last = spans.get(task.task_id, (task.started, task.ended))
+            spans[task.task_id] = min(first, task.started), max(last, task.ended)
+    began = min(start for start, _ in spans.values())
+    steps = {name: round((end - start).total_seconds(), 2) for name, (start, end) in spans.items()}
+    return Timed((spans["publish"][1] - began).total_seconds(), steps)
 
 
 def task_processes(at: Platform) -> list[psutil.Process]:
@@ -175,17 +186,6 @@ async def _work(waiting: Iterator[WorkItem], client: Any) -> None:
         draft = await drafting.draft(item, ask)
         content = orjson.dumps({"product_id": item.product_id, "draft": draft})
         await asyncio.to_thread(storage.write_once, item.result_uri, content)
-
-
-def _timed(at: Platform, run: DagRun) -> Timed:
-    spans: dict[str, tuple[datetime, datetime]] = {}
-    for task in at.api.task_instances(run):
-        if task.started and task.ended:
-            first, last = spans.get(task.task_id, (task.started, task.ended))
-            spans[task.task_id] = min(first, task.started), max(last, task.ended)
-    began = min(start for start, _ in spans.values())
-    steps = {name: round((end - start).total_seconds(), 2) for name, (start, end) in spans.items()}
-    return Timed(run, (spans["publish"][1] - began).total_seconds(), steps)
 
 
 def _real(data: Path) -> Iterator[dict[str, Any]]:

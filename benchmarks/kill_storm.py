@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import Figure
-from benchmarks._fanout import Platform, calls, describe, platform, publish_products, task_processes
+from benchmarks._fanout import Platform, calls, describe, platform, publish_products, task_processes, timed
 from laptop import record
 from laptop.components import AIRFLOW
 from laptop.environment import process_environment
@@ -35,7 +35,7 @@ def run(data: Path | None) -> Figure:
     with platform(LOOKBOOK_DESCRIPTION_CONCURRENCY=CALLS_EACH, LOOKBOOK_SHARD_SIZE=SHARD) as at:
         publish_products(DROP, PRODUCTS, data)
         storm = _Storm(at)
-        timed = describe(at, DROP, storm.go_on)
+        took = timed(at, describe(at, DROP, storm.go_on))
         [counted] = calls(at).values()
     rows = tables.read(
         "descriptions.descriptions", tables.equals("drop_id", DROP), ("product_id", "status")
@@ -50,7 +50,7 @@ def run(data: Path | None) -> Figure:
         "published": len(published),
         "published_twice": len(published) - len(set(published)),
         "in_flight_at_the_kills": sum(storm.in_flight),
-        "run_s": round(timed.seconds, 1),
+        "run_s": round(took.seconds, 1),
     }
     goal = f"every product once after {KILLS} kills, no more repeated than were in flight"
     return Figure("kill_storm", repeated, "calls repeated", goal, ok, detail)
