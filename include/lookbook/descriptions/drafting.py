@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from lookbook.descriptions import faithfulness, prompts, structured
+from lookbook.descriptions import checking, prompts, structured
 from lookbook.descriptions.conversation import Messages, Reply, first_messages, repair_messages
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.prompts import Prompt
@@ -38,11 +38,12 @@ async def draft(item: WorkItem, ask: Ask) -> Draft:
 
 def judge(item: WorkItem, replies: tuple[Reply, ...]) -> Draft:
     """Return the last reply's text with what is wrong with it."""
-    text, problems = _read(replies[-1], prompts.load(item.prompt_version, item.language))
+    prompt = prompts.load(item.prompt_version, item.language)
+    text, problems = _read(replies[-1], prompt)
     if replies[-1].withheld:
         return Draft(replies, text, (replies[-1].withheld,))
-    if text is not None and not problems:
-        problems = faithfulness.check(text.description, item.facts.facts).problems()
+    if text is not None:
+        problems = [*problems, *checking.problems(text, item.facts.facts, prompt)]
     return Draft(replies, text, tuple(problems))
 
 

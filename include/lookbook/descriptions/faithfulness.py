@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lookbook.descriptions import lexicon
 from lookbook.descriptions.facts import Fact
-from lookbook.descriptions.lexicon import Claim, Lexicon, Meaning, Phrase
+from lookbook.descriptions.lexicon import Claim, Found, Lexicon, Phrase
 from lookbook.descriptions.wording import COMMA, END, words
 
 _NEGATORS = {"no", "not", "never", "without", "isnt", "arent", "non", "nor", "neither"}
@@ -36,42 +36,42 @@ class Verdict:
         """Whether the text states every fact and claims nothing else."""
         return not (self.missing or self.contradicted or self.invented)
 
-    def problems(self) -> list[str]:
+    def problems(self, subject: str = "it") -> list[str]:
         """Return one line per fault, for whoever has to mend the text or to read why it was withheld."""
+        return [*(f"{subject} doesn't state {fact}" for fact in self.missing), *self.untrue(subject)]
+
+    def untrue(self, subject: str = "it") -> list[str]:
+        """Return the lines of what the text says, not of what it leaves out."""
         return [
-            *(f"it doesn't state {fact}" for fact in self.missing),
-            *(f"it says {claim}, which contradicts the facts" for claim in self.contradicted),
-            *(f"it says {claim}, which is not among the facts" for claim in self.invented),
+            *(f"{subject} says {claim}, which contradicts the facts" for claim in self.contradicted),
+            *(f"{subject} says {claim}, which is not among the facts" for claim in self.invented),
         ]
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A phrase for known values at ``start`` up to, not including, ``end``."""
-
-    start: int
-    end: int
-    meaning: Meaning
-
-
-def check(text: str, facts: Sequence[Fact]) -> Verdict:
+def check(text: str, facts: Sequence[Fact], *, alone: bool = False) -> Verdict:
     """Compare a description with the facts that it was written from.
 
     *missing*: a fact that it doesn't state. *contradicted*: another known value of an attribute that has a fact, or
     a fact that it denies. *invented*: a known value of an attribute that has no fact.
+
+    Args:
+        text: prose, or a phrase.
+        facts: all that may be said.
+        alone: it is a phrase without company, such as a keyword: in it every word for a value means that value.
     """
-    return _Reading(text, facts).verdict()
+    return _Reading(text, facts, alone=alone).verdict()
 
 
 class _Reading:
     """One text read against one product's facts."""
 
-    def __init__(self, text: str, facts: Sequence[Fact]) -> None:
+    def __init__(self, text: str, facts: Sequence[Fact], *, alone: bool) -> None:
+        self.alone = alone
         self.facts = {(fact.attribute, fact.value) for fact in facts}
         self.attributes = {fact.attribute for fact in facts}
-        self.lexicon = lexicon.load().with_facts(facts)
+        self.lexicon = lexicon.with_facts(tuple(facts))
         self.words = _spread(words(text), self.lexicon)
-        self.found = list(_find(self.words, self.lexicon))
+        self.found = list(self.lexicon.find(self.words))
 
     def verdict(self) -> Verdict:
         stated: set[Claim] = set()
@@ -82,24 +82,23 @@ class _Reading:
             if own and self._denied(found):
                 contradicted |= own
             elif own:
-                stated |= own if self._is_meant(found, own) else set()
-                stated |= self._within(found, own)
+                stated |= own | self._within(found, own)
             elif self._is_meant(found) and not self._denied(found) and not self._is_part_of_a_fact(found):
                 against = {claim for claim in found.meaning.claims if claim[0] in self.attributes}
                 contradicted |= against
                 invented |= found.meaning.claims if not against else set()
         return Verdict(_listed(self.facts - stated - contradicted), _listed(contradicted), _listed(invented))
 
-    def _is_meant(self, found: _Found, own: Iterable[Claim] = ()) -> bool:
-        """Whether an ambiguous phrase stands where it can only mean its value."""
-        if not found.meaning.ambiguous:
+    def _is_meant(self, found: Found) -> bool:
+        """Whether an ambiguous phrase that states no fact stands where it can only mean its value."""
+        if not found.meaning.ambiguous or self.alone:
             return True
         attributes = {attribute for attribute, _ in found.meaning.claims}
         if _GARMENT in attributes:
-            return bool(own)
+            return False
         return self._followed_by_cue(found, attributes) or self._preceded_by_cue(found, attributes)
 
-    def _followed_by_cue(self, found: _Found, attributes: set[str]) -> bool:
+    def _followed_by_cue(self, found: Found, attributes: set[str]) -> bool:
         position = found.end
         while position < len(self.words):
             if self._cue_at(position, attributes):
@@ -114,7 +113,7 @@ class _Reading:
             position = following.end if following else position + 1
         return False
 
-    def _preceded_by_cue(self, found: _Found, attributes: set[str]) -> bool:
+    def _preceded_by_cue(self, found: Found, attributes: set[str]) -> bool:
         position = found.start
         while position > 0:
             if self._cue_before(position, attributes):
@@ -145,7 +144,7 @@ class _Reading:
             yield words(attribute)
             yield from self.lexicon.cues.get(attribute, ())
 
-    def _denied(self, found: _Found) -> bool:
+    def _denied(self, found: Found) -> bool:
         """Whether one of the three words before, in the same clause, denies the phrase: "not made of cotton"."""
         before: set[str] = set()
         for word in reversed(self.words[max(0, found.start - 3) : found.start]):
@@ -154,7 +153,7 @@ class _Reading:
             before.add(word)
         return bool(_NEGATORS & before) and not _NOT_ONLY & before
 
-    def _within(self, found: _Found, own: Iterable[Claim]) -> set[Claim]:
+    def _within(self, found: Found, own: Iterable[Claim]) -> set[Claim]:
         """Return the other facts whose words are part of this one's: casual shoes are casual."""
         if all(attribute == _PROPER_NAME for attribute, _ in own):
             return set()
@@ -162,7 +161,7 @@ class _Reading:
         others = self.facts - set(own)
         return {(attribute, value) for attribute, value in others if _contains(inside, words(value))}
 
-    def _is_part_of_a_fact(self, found: _Found) -> bool:
+    def _is_part_of_a_fact(self, found: Found) -> bool:
         """Whether the phrase says less than a fact of the same attribute does: a navy blue shirt is blue."""
         phrase = self.words[found.start : found.end]
         attributes = {attribute for attribute, _ in found.meaning.claims}
@@ -174,7 +173,9 @@ def _spread(text: tuple[str, ...], known: Lexicon) -> tuple[str, ...]:
     spread: list[str] = []
     position = 0
     while position < len(text):
-        taken, replacement = _shared_noun(text, position, known) or _predicate(text, position, known) or (1, ())
+        begins = text[position] in known.starts
+        exchanged = (_shared_noun(text, position, known) or _predicate(text, position, known)) if begins else None
+        taken, replacement = exchanged or (1, ())
         spread.extend(replacement or text[position : position + 1])
         position += taken
     return tuple(spread)
@@ -211,19 +212,7 @@ def _modifier_at(text: tuple[str, ...], position: int, modifiers: frozenset[Phra
     return max(fitting, key=len, default=())
 
 
-def _find(text: tuple[str, ...], known: Lexicon) -> Iterator[_Found]:
-    position = 0
-    while position < len(text):
-        for length in range(min(known.longest, len(text) - position), 0, -1):
-            if meaning := known.phrases.get(text[position : position + length]):
-                yield _Found(position, position + length, meaning)
-                position += length
-                break
-        else:
-            position += 1
-
-
-def _is_garment(found: _Found) -> bool:
+def _is_garment(found: Found) -> bool:
     return any(attribute == _GARMENT for attribute, _ in found.meaning.claims)
 
 

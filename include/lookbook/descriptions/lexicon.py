@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -20,10 +20,19 @@ Claim = tuple[str, str]  # attribute, value
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a phrase claims; an ambiguous one claims it only in the right company."""
+    """What a phrase claims; an ambiguous one claims it only in the right company, an idiom claims nothing."""
 
     claims: frozenset[Claim]
     ambiguous: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """A phrase for known values at ``start`` up to, not including, ``end``."""
+
+    start: int
+    end: int
+    meaning: Meaning
 
 
 @dataclass(frozen=True)
@@ -34,24 +43,41 @@ class Lexicon:
     cues: Mapping[str, frozenset[Phrase]]
     openings: Mapping[str, frozenset[Phrase]]  # cues only where they stand before
     modifiers: Mapping[str, frozenset[Phrase]]  # by head: {"sleeve": {("long",), ("three", "quarter"), …}}
-    longest: int
+    starts: frozenset[str]  # every head, and the first word of every modifier
+    lengths: Mapping[str, tuple[int, ...]]  # by first word: how many words the phrases have, longest first
 
-    def with_facts(self, facts: Iterable[Fact]) -> Lexicon:
-        """Return the lexicon extended by the facts' own values, which it need not know."""
-        phrases = dict(self.phrases)
-        for fact in facts:
-            phrase = words(fact.value)
-            known = phrases.get(phrase, Meaning(frozenset(), ambiguous=False))
-            phrases[phrase] = Meaning(known.claims | {(fact.attribute, fact.value)}, known.ambiguous)
-        return replace(self, phrases=phrases, longest=max(map(len, phrases)))
+    def find(self, text: Phrase) -> Iterator[Found]:
+        """Yield the phrases in a text, longest first: "navy blue" is never "blue"."""
+        position = 0
+        while position < len(text):
+            length = longest_at(text, position, self.phrases, self.lengths)
+            if length:
+                yield Found(position, position + length, self.phrases[text[position : position + length]])
+            position += length or 1
+
+
+def longest_at(text: Phrase, position: int, phrases: Container[Phrase], lengths: Mapping[str, tuple[int, ...]]) -> int:
+    """Return how many words the longest of the known phrases at a position has, 0 if there is none."""
+    for length in lengths.get(text[position], ()):
+        if text[position : position + length] in phrases:
+            return length
+    return 0
+
+
+def lengths_of(phrases: Iterable[Phrase]) -> dict[str, tuple[int, ...]]:
+    """Return by first word how many words the phrases have, longest first."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for phrase in phrases:
+        found[phrase[0]].add(len(phrase))
+    return {first: tuple(sorted(lengths, reverse=True)) for first, lengths in found.items()}
 
 
 @lru_cache(maxsize=1)
 def load() -> Lexicon:
     """Return the lexicon of the installed vocabulary."""
     content = tomllib.loads((files(__package__) / "lexicon.toml").read_text(encoding="utf-8"))
-    heads = content.pop("heads")
-    phrases: dict[Phrase, Meaning] = {}
+    heads, idioms = content.pop("heads"), content.pop("idioms")
+    phrases: dict[Phrase, Meaning] = {words(idiom): Meaning(frozenset(), ambiguous=False) for idiom in idioms}
     for phrase, claim, ambiguous in _wordings(content):
         known = phrases.get(phrase)
         claims = known.claims | {claim} if known else frozenset({claim})
@@ -60,7 +86,24 @@ def load() -> Lexicon:
         {attribute: frozenset(map(words, entry.get(key, ()))) for attribute, entry in content.items()}
         for key in ("cues", "openings")
     )
-    return Lexicon(phrases, cues, openings, _modifiers(phrases, heads), max(map(len, phrases)))
+    modifiers = _modifiers(phrases, heads)
+    starts = frozenset([*modifiers, *(modifier[0] for known in modifiers.values() for modifier in known)])
+    return Lexicon(phrases, cues, openings, modifiers, starts, lengths_of(phrases))
+
+
+@lru_cache(maxsize=32)
+def with_facts(facts: tuple[Fact, ...]) -> Lexicon:
+    """Return the lexicon extended by the facts' own values, which it need not know."""
+    known = load()
+    own: dict[Phrase, Meaning] = {}
+    for fact in facts:
+        phrase = words(fact.value)
+        meaning = own.get(phrase) or known.phrases.get(phrase) or Meaning(frozenset(), ambiguous=False)
+        own[phrase] = Meaning(meaning.claims | {(fact.attribute, fact.value)}, meaning.ambiguous)
+    lengths = dict(known.lengths)
+    for first, more in lengths_of(phrase for phrase in own if phrase).items():
+        lengths[first] = tuple(sorted({*lengths.get(first, ()), *more}, reverse=True))
+    return replace(known, phrases={**known.phrases, **own}, lengths=lengths)
 
 
 def _wordings(content: Mapping[str, Any]) -> Iterator[tuple[Phrase, Claim, bool]]:

@@ -1,0 +1,84 @@
+"""Is a text plain prose in its language: no markup, no links, no foreign letters, nothing of the prompt's own words?"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+from lookbook.descriptions.wording import words
+
+_MARKUP = re.compile(r"[<>{}\[\]|\\`*_#^~=]|&\w+;|\(\(|\)\)")
+_LINK = re.compile(r"https?:|www\.|\w@\w|\b\w+\.(?:com|net|org|in|io|co|info|biz|shop|ru|cn|me|uk|eu)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
+_QUOTED = 7  # so many words in a row of the instructions are no accident
+_ENOUGH = 25  # characters; the language of less is a guess
+_FEWEST = 5  # words; so is that of fewer
+# Little words that few other languages have; two of them in a sentence are proof enough.
+_LITTLE = {
+    "en": {"the", "and", "of", "with", "it", "its", "that", "this", "these", "you", "your", "from", "has", "they", "to"}
+    | {"their", "every", "when", "who", "for", "is", "by"}
+}
+_SURE = 0.5  # probability that makes a language of a whole text another one
+_SURE_OF_A_SENTENCE = 0.9
+
+
+def faults(text: str, instructions: str) -> list[str]:
+    """Return what of a text is no plain prose, each as a clause: ``holds markup``.
+
+    Args:
+        text: one part of a product's text.
+        instructions: the prompt's system text, which no part may repeat.
+    """
+    return list(_faults(text, instructions))
+
+
+def _faults(text: str, instructions: str) -> Iterator[str]:
+    if _MARKUP.search(text):
+        yield "holds markup"
+    if _LINK.search(text):
+        yield "holds a link or an address"
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") for char in text):
+        yield "holds invisible characters"
+    if not text.isascii() and any(char.isalpha() and not _is_latin(char) for char in text):
+        yield "holds letters of another script"
+    if _runs(text) & _runs(instructions):
+        yield "repeats its instructions"
+
+
+def other_language(text: str, code: str) -> str | None:
+    """Return the code of the language that a text is in, or a sentence of it, if that isn't ``code``; else ``None``.
+
+    A sentence with two of the language's own little words is taken for one of it, which is quicker than to measure.
+    """
+    doubtful = [sentence for sentence in _SENTENCE_END.split(text) if _is_doubtful(sentence, code)]
+    for passage, sure in (
+        [(text, _SURE), *((sentence, _SURE_OF_A_SENTENCE) for sentence in doubtful)] if doubtful else []
+    ):
+        found, probability = _identifier().classify(passage)
+        if found != code and probability >= sure:
+            return str(found)
+    return None
+
+
+def _is_doubtful(sentence: str, code: str) -> bool:
+    read = words(sentence)
+    return len(sentence) >= _ENOUGH and len(read) >= _FEWEST and len(_LITTLE[code].intersection(read)) < 2
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> LanguageIdentifier:
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def _is_latin(char: str) -> bool:
+    return unicodedata.name(char, "").startswith(("LATIN", "FEMININE ORDINAL", "MASCULINE ORDINAL"))
+
+
+@lru_cache(maxsize=64)
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    read = words(text)
+    return frozenset(read[at : at + _QUOTED] for at in range(len(read) - _QUOTED + 1))
