@@ -89,12 +89,6 @@ def download(drop_id: str, chosen: Chosen) -> bytes:
     return as_csv(FINDINGS.names, found.to_pylist())
 
 
-def picture_uri(drop_id: str, product_id: str) -> str | None:
-    """Return where the picture of a product with findings lies; ``None`` for any other product."""
-    rows = tables.read(TABLE, tables.equals("drop_id", drop_id), ("product_id", "picture_uri"))
-    return dict(zip(rows["product_id"].to_pylist(), rows["picture_uri"].to_pylist(), strict=True)).get(product_id)
-
-
 def _ways_out(drop_id: str, chosen: Chosen) -> str:
     here = quote(drop_id)
     links = [
@@ -142,7 +136,7 @@ def _products(drop_id: str, rows: Sequence[Row]) -> str:
 
 
 def _product(drop_id: str, row: Row) -> list[object]:
-    picture = f"{quote(drop_id)}/pictures/{quote(row['product_id'])}"
+    picture = f"../pictures/{quote(drop_id)}/{quote(row['product_id'])}"
     # Its lineage is asked for on the command line: `make lineage PRODUCT=<id>`.
     run = f"../../dags/describe_products/runs/{quote(row['first_seen_run'] or '', safe='')}"
     return [

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import APIRouter, Depends, HTTPException, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response
 
 from lookbook_airflow.pages import untrusted
 
@@ -48,20 +48,3 @@ def download(
 
     content = findings_page.download(drop_id, findings_page.Chosen(attribute, catalogue_value, model_value))
     return untrusted.table(content, "findings.csv")
-
-
-@router.get("/findings/{drop_id}/pictures/{product_id}")
-def picture(drop_id: str, product_id: str) -> Response:
-    """Return the picture of a product that has findings, or 404."""
-    from lookbook import storage
-    from lookbook.descriptions import findings_page
-
-    if (uri := findings_page.picture_uri(drop_id, product_id)) is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, f"Drop {drop_id} has no finding of product {product_id}.")
-    try:
-        shown = untrusted.picture(storage.read_bytes(uri))
-    except storage.ObjectNotFoundError as absent:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, str(absent)) from absent
-    if shown is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, f"What lies under {uri} is no picture.")
-    return shown
