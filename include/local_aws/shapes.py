@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
 
+import orjson
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
@@ -49,7 +49,7 @@ def parse_json(body: bytes) -> Any:
         AwsError: it isn't JSON.
     """
     try:
-        return json.loads(body or b"{}")
+        return orjson.loads(body or b"{}")
     except ValueError as error:
         raise AwsError("SerializationException", f"The request body is not valid JSON: {error}") from error
 

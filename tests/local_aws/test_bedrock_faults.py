@@ -127,7 +127,7 @@ def test_an_answer_can_be_broken_or_lack_what_the_model_said() -> None:
     faults, body = Faults(FaultShares(malformed=1)), json.dumps(answer).encode()
     assert {faults.spoilt(body, answer) for _ in range(20)} == {
         body[: len(body) // 2],
-        b'{"usage": {"inputTokens": 1}}',
+        b'{"usage":{"inputTokens":1}}',
     }
 
 

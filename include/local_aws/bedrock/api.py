@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
+from functools import lru_cache
 from urllib.parse import unquote
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,6 +31,7 @@ from local_aws.settings import Settings
 from local_aws.state import Store
 
 _FORMS = {"converse": FORMS["Converse"], "invoke": FORMS["InvokeModel"]}
+_REMEMBERED = 256
 
 
 class Bedrock:
@@ -52,7 +54,7 @@ class Bedrock:
             response = await self._dispatch(request, region)
         except AwsError as error:
             headers = {**identity, "x-amzn-ErrorType": error.code}
-            return Response(json.dumps({"message": error.message}), error.status, headers, "application/json")
+            return Response(orjson.dumps({"message": error.message}), error.status, headers, "application/json")
         response.headers.update(identity)
         return response
 
@@ -61,13 +63,7 @@ class Bedrock:
             if response := await self._control.handle(request, region):
                 return response
             raise unknown_operation(f"Bedrock {request.method} {request.scope['path']}")
-        # A model id may be an ARN, whose slashes are escaped: only the raw path tells them from the others.
-        parts = request.scope["raw_path"].decode().split("?")[0].split("/")
-        if request.method != "POST" or len(parts) != 4:
-            raise unknown_operation(f"Bedrock {request.method} {request.scope['path']}")
-        place, form = Place(unquote(parts[2]), region), _FORMS.get(parts[3])
-        if form is None:
-            raise unknown_operation(f"Bedrock Runtime {parts[3]}")
+        place, form = _called(request.method, request.scope["raw_path"], region)
         return await self._counted(place, form, request)
 
     async def _counted(self, place: Place, form: Form, request: Request) -> Response:
@@ -91,9 +87,23 @@ class Bedrock:
         answer = await self._calls.ask(place, conversation, fault, request)
         milliseconds = max(1, round((time.perf_counter() - started) * 1000))
         document = form.write(answer, place.model, milliseconds)
-        text = json.dumps(document).encode()
+        text = orjson.dumps(document)
         # What wrote the text is told beside it, never in it.
         headers = {"X-Local-AWS-Writer": answer.writer, **form.headers(answer, milliseconds)}
         if fault == "malformed":
             return Response(faults.spoilt(text, document), 200, headers, "application/json"), FAILED, answer
         return Response(text, 200, headers, "application/json"), ANSWERED, answer
+
+
+@lru_cache(_REMEMBERED)
+def _called(method: str, raw_path: bytes, region: str) -> tuple[Place, Form]:
+    """Return which model is called, and in which form.
+
+    Raises:
+        AwsError: UnknownOperationException.
+    """
+    # A model id may be an ARN, whose slashes are escaped: only the raw path tells them from the others.
+    parts = raw_path.decode().split("?")[0].split("/")
+    if method != "POST" or len(parts) != 4 or parts[3] not in _FORMS:
+        raise unknown_operation(f"Bedrock Runtime {method} {'/'.join(parts)}")
+    return Place(unquote(parts[2]), region), _FORMS[parts[3]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any, NamedTuple
+
+import orjson
 
 from local_aws import shapes
 from local_aws.bedrock import forms
@@ -51,7 +52,7 @@ class Records:
             return await self._answered(number, known, faults)
         except AwsError as error:
             told = {"errorCode": error.status, "errorMessage": error.message}
-            return Written(number, json.dumps({**known, "error": told}).encode(), succeeded=False)
+            return Written(number, orjson.dumps({**known, "error": told}), succeeded=False)
 
     async def _answered(self, number: int, record: dict[str, Any], faults: Faults) -> Written:
         if "modelInput" not in record:
@@ -63,10 +64,10 @@ class Records:
         if faults.refuses(conversation):
             answer = answer.refused()
         output = self._form.write(answer, self._place.model, 0)
-        text = json.dumps(output).encode()
+        text = orjson.dumps(output)
         if fault == "malformed":
             text = faults.spoilt(text, output)
-        line = json.dumps(record).encode()[:-1] + b', "modelOutput": ' + text + b"}"
+        line = orjson.dumps(record)[:-1] + b',"modelOutput":' + text + b"}"
         return Written(number, line, True, answer.input_tokens, answer.output_tokens)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from local_aws import shapes
 from local_aws.bedrock import pictures, turns
@@ -170,11 +171,11 @@ class _Reading:
         schema = given["inputSchema"]["json"]
         if not isinstance(schema, dict) or schema.get("type") != "object":
             raise validation(f"The value at {where}.inputSchema.json.type must be one of the following: object.")
-        self._text(json.dumps(given))
+        self._text(orjson.dumps(given).decode())
         return Tool(given["name"], given.get("description", ""), schema)
 
     def _tool_use(self, given: Mapping[str, Any]) -> ToolUse:
-        self._text(given["name"] + json.dumps(given["input"]))
+        self._text(given["name"] + orjson.dumps(given["input"]).decode())
         return ToolUse(given["toolUseId"], given["name"], given["input"])
 
     def _tool_result(self, given: Mapping[str, Any]) -> ToolResult:
@@ -182,7 +183,7 @@ class _Reading:
         for block in given["content"]:
             if not set(block) <= {"text", "json"}:
                 raise _not_supported(block)
-            said.append(self._text(block["text"] if "text" in block else json.dumps(block["json"])))
+            said.append(self._text(block["text"] if "text" in block else orjson.dumps(block["json"]).decode()))
         return ToolResult(given["toolUseId"], "\n".join(said), given.get("status") == "error")
 
     def _picture(self, given: Mapping[str, Any], where: str) -> Picture:

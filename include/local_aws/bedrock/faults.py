@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import random
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 
 from local_aws.bedrock.conversation import Conversation
@@ -63,7 +63,7 @@ class Faults:
         """Return an answer that no client can use: cut off, or without what the model said."""
         if self._draw.random() < 0.5:
             return body[: len(body) // 2]
-        return json.dumps({name: value for name, value in answer.items() if name not in _CONTENT}).encode()
+        return orjson.dumps({name: value for name, value in answer.items() if name not in _CONTENT})
 
     async def hang(self, request: Request) -> None:
         """Say nothing for as long as the caller stays, ``hang_s`` at most.

@@ -46,7 +46,7 @@ class Quotas:
         Raises:
             AwsError: ThrottlingException; nothing was counted.
         """
-        if (quota := place.find(self._quotas)) is None:
+        if not self._quotas or (quota := place.find(self._quotas)) is None:
             return
         requests = self._bucket(self._requests, place, quota.requests_per_minute)
         amount = self._bucket(self._tokens, place, quota.tokens_per_minute)

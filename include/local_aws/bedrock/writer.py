@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from typing import Any
+
+import orjson
 
 from local_aws.bedrock import structured
 from local_aws.bedrock.conversation import Answer, Conversation, Message, ToolUse, bounded, tokens
@@ -43,11 +44,10 @@ def _said(message: Message) -> str:
 def _call(conversation: Conversation, facts: list[Fact], seed: str) -> Answer:
     tool = next((tool for tool in conversation.tools if tool.name == conversation.tool), conversation.tools[0])
     given, reason = structured.fill(tool, facts, seed), "tool_use"
-    while given and tokens(json.dumps(given)) > conversation.max_tokens:
+    while (written := tokens(orjson.dumps(given).decode())) > conversation.max_tokens and given:
         given, reason = _without_last(given), "max_tokens"
     use = ToolUse(_identity(seed), tool.name, given)
-    written = min(tokens(json.dumps(given)), conversation.max_tokens)
-    return Answer("", reason, conversation.input_tokens, written, NAME, tool_use=use)
+    return Answer("", reason, conversation.input_tokens, min(written, conversation.max_tokens), NAME, tool_use=use)
 
 
 def _without_last(given: dict[str, Any]) -> dict[str, Any]:
