@@ -24,6 +24,8 @@ from lookbook.settings import get_settings
 log = logging.getLogger(__name__)
 
 _CHARACTERS_PER_TOKEN = 4
+# Calls a second of all who ask together that are made even if most are refused. Quotas below that are for settings.
+_SLOWEST_PER_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -246,13 +248,19 @@ def _client(region: str) -> Any:
 
 def _route(target: Target, client: Any, share: float, asked: Asking) -> Route:
     settings, first = get_settings(), not asked.routes  # the quotas are those of the text model in its region
-    quota = settings.bedrock_rpm / 60 * share if settings.bedrock_rpm and first else None
+    quota = settings.bedrock_rpm / 60 if settings.bedrock_rpm and first else None
     now = asyncio.get_running_loop().time()
     budget = TokenBudget(settings.bedrock_tpm * share, now) if settings.bedrock_tpm and first else None
     return Route(
         target=target,
         client=client,
-        gate=Gate(settings.description_concurrency, Rate(quota, quota), budget),
+        gate=Gate(settings.description_concurrency, _rate(quota, share), budget),
         breaker=Breaker(str(target), asked.look_again),
         patience=Patience(settings.text_call_timeout_s),
     )
+
+
+def _rate(quota_per_s: float | None, share: float) -> Rate:
+    if quota_per_s is None:
+        return Rate(floor=_SLOWEST_PER_S * share)
+    return Rate(quota_per_s * share, quota_per_s * share, min(_SLOWEST_PER_S, quota_per_s / 2) * share)

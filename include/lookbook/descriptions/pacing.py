@@ -18,7 +18,7 @@ _WINDOW_S = 0.5
 # A little below what was let through, so that the service's bucket fills again; then slowly up, to find the limit anew.
 _AFTER_REFUSALS = 0.97
 _GROWTH_PER_S = 0.005
-_DEEPEST_CUT = 0.3
+_DEEPEST_CUT = 0.4
 
 
 class TurnedAwayError(Exception):
@@ -30,21 +30,21 @@ class Rate:
 
     In a window of calls with refusals the rate is multiplied by the share let through (multiplicative decrease); in
     one without, it grows by a fixed two-hundredth a second of what it was after the last decrease (additive increase),
-    if it is what held calls back. A service that refuses the same share however slowly it is called isn't called ever
-    more slowly (:class:`_Doubt`).
+    if it is what held calls back.
 
     Args:
         per_s: where to begin; ``None`` is unlimited.
         ceiling: never more than this; ``None`` where no quota is known.
+        floor: not less than this because of refusals: a service that refuses the same share however slowly it is
+            called would otherwise be called ever more slowly.
     """
 
-    def __init__(self, per_s: float | None = None, ceiling: float | None = None) -> None:
-        self.per_s, self.ceiling = per_s, ceiling
+    def __init__(self, per_s: float | None = None, ceiling: float | None = None, floor: float = 0.0) -> None:
+        self.per_s, self.ceiling, self.floor = per_s, ceiling, floor
         self.held_back = False
         self._sent = self._refused = 0
         self._opened: float | None = None
         self._step = 0.0
-        self._doubt = _Doubt()
 
     def sent(self, now: float) -> None:
         """Count a call that starts."""
@@ -67,79 +67,22 @@ class Rate:
         if elapsed < _WINDOW_S or not self._sent or max(self._sent, 2 * self._refused) < _WINDOW_CALLS:
             return
         if self._refused:
-            self._slower(elapsed, min(1.0, self._refused / self._sent), now)
+            self._slower(elapsed, min(1.0, self._refused / self._sent))
         elif self.held_back and self.per_s is not None:
             self._faster(self.per_s, elapsed)
         self._opened, self._sent, self._refused, self.held_back = now, 0, 0, False
 
-    def _slower(self, elapsed: float, share_refused: float, now: float) -> None:
-        advised = self._doubt.rate(self.per_s, share_refused, now)
-        if advised is not None:
-            self.per_s = advised.per_s
-            return
+    def _slower(self, elapsed: float, share_refused: float) -> None:
         let_through = self._sent * (1 - share_refused) / elapsed
         sent = self._sent / elapsed if self.per_s is None else self.per_s
-        self.per_s = max(min(let_through, sent) * _AFTER_REFUSALS, sent * _DEEPEST_CUT)
+        slower = max(min(let_through, sent) * _AFTER_REFUSALS, sent * _DEEPEST_CUT)
+        self.per_s = max(slower, min(self.floor, sent))
         self._step = self.per_s * _GROWTH_PER_S
         log.debug("%.0f %% of calls refused: %.2f calls a second now", share_refused * 100, self.per_s)
 
     def _faster(self, per_s: float, elapsed: float) -> None:
         grown = per_s + (self._step or per_s * _GROWTH_PER_S) * elapsed
         self.per_s = grown if self.ceiling is None else min(grown, self.ceiling)
-
-
-@dataclass(frozen=True)
-class _Advice:
-    per_s: float | None
-
-
-class _Doubt:
-    """Whether slowing down helps at all.
-
-    After some windows in a row, each slower than the one before, of which about the same share was refused in the first
-    as in the last half, the rate isn't what is refused: it is put back and left alone for a minute. If more are
-    refused then, it was the rate after all.
-    """
-
-    _WINDOWS = 4
-    _SHARES = (0.25, 0.9)
-    _CHANGE = 0.25
-    _LEFT_ALONE_S = 60.0
-    _CONVINCED_S = 300.0
-
-    def __init__(self) -> None:
-        self._windows: list[tuple[float | None, float]] = []
-        self._slow: tuple[float | None, float] | None = None
-        self._left_alone_until = self._convinced_until = 0.0
-
-    def rate(self, per_s: float | None, share_refused: float, now: float) -> _Advice | None:
-        """Return the rate to go on with after a window of which a share was refused; ``None``: slow down."""
-        if self._slow and now < self._left_alone_until:
-            return self._watched(per_s, share_refused, now)
-        low, high = self._SHARES
-        if now < self._convinced_until or not low <= share_refused <= high:
-            self._windows = []
-            return None
-        self._windows.append((per_s, share_refused))
-        return self._judged(per_s, now)
-
-    def _judged(self, per_s: float | None, now: float) -> _Advice | None:
-        shares, half = [share for _, share in self._windows[-self._WINDOWS :]], self._WINDOWS // 2
-        change = abs(sum(shares[:half]) - sum(shares[half:])) / half
-        if len(shares) < self._WINDOWS or change > self._CHANGE:
-            return None
-        before, self._windows = self._windows[0][0], []
-        self._slow, self._left_alone_until = (per_s, sum(shares) / len(shares)), now + self._LEFT_ALONE_S
-        log.info("Calls are refused however few there are: not slowing down for them.")
-        return _Advice(before)
-
-    def _watched(self, per_s: float | None, share_refused: float, now: float) -> _Advice:
-        assert self._slow  # noqa: S101 - for mypy
-        slow, share = self._slow
-        if share_refused <= share + self._CHANGE:
-            return _Advice(per_s)
-        self._slow, self._convinced_until = None, now + self._CONVINCED_S
-        return _Advice(slow)
 
 
 class TokenBudget:
