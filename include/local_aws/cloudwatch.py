@@ -35,15 +35,17 @@ class CloudWatch:
         service._percentile = percentile
         self._restore()
 
-    def record(self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, tuple[float, str]]) -> None:
-        """Count values in: by metric name, each with its unit."""
+    def record(
+        self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, tuple[float, str]], times: int = 1
+    ) -> None:
+        """Count values in that were measured so many times: by metric name, each with its unit."""
         slot = int(time.time()) // _SLOT
         if slot != self._slot:
             self._slot, self._points = slot, {}
         for name, (value, unit) in values.items():
             key = (namespace, name, self._service._dims_key(dict(dimensions)))
             point = self._points.get((key, value)) or self._new_point(key, value, unit, dimensions)
-            point["Count"] += 1
+            point["Count"] += times
             point["Value"] = Weighted(value, point["Count"])
 
     def evaluate(self) -> bool:

@@ -43,12 +43,12 @@ class Gateway:
         self._caller = Caller(self.sagemaker.capture, metrics, settings.invocation_timeout)
         self._asynchronous = AsyncInvocations(self._store, objects, hosting, self._caller, metrics)
         self._runtime = Runtime(hosting, self._caller, self._asynchronous)
-        self._bedrock = Bedrock(self._store, objects, settings)
+        self._bedrock = Bedrock(self._store, objects, metrics, settings)
 
     def start(self) -> None:
         """Take up what an earlier gateway left; needs the gateway's address to answer, and the event loop to run."""
         self.sagemaker.start()
-        self._bedrock.batches.start()
+        self._bedrock.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -82,7 +82,7 @@ class Gateway:
         answering = asyncio.create_task(self._asynchronous.run())
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._bedrock.batches.close()
+        await self._bedrock.close()
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
         await self._caller.close()

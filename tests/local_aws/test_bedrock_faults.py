@@ -112,7 +112,8 @@ def test_bedrock_can_be_down_in_two_ways(bedrock: Any, gateway: LocalAws) -> Non
     seen = {_error(bedrock, "anthropic.fails") for _ in range(20)}
     assert seen == {(500, "InternalServerException"), (503, "ServiceUnavailableException")}
     count = _count(gateway, "anthropic.fails")
-    assert (count["calls"], count["failed"], count["answered"], count["input_tokens"]) == (20, 20, 0, 0)
+    assert (count["calls"], count["failed"], count["server_errors"]) == (20, 20, 20)
+    assert (count["answered"], count["input_tokens"]) == (0, 0)
 
 
 def test_a_region_can_be_down_while_another_answers(bedrock: Any, gateway: LocalAws) -> None:
@@ -165,6 +166,7 @@ def test_answered_calls_are_counted_with_their_tokens(bedrock: Any, gateway: Loc
         "answered": 1,
         "throttled": 0,
         "failed": 0,
+        "server_errors": 0,
         "in_flight": 0,
         "input_tokens": usage["inputTokens"],
         "output_tokens": usage["outputTokens"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from functools import lru_cache
@@ -18,13 +19,15 @@ from local_aws.bedrock.caching import PromptCache
 from local_aws.bedrock.calls import Calls
 from local_aws.bedrock.control import ControlPlane
 from local_aws.bedrock.conversation import Answer
-from local_aws.bedrock.counts import ANSWERED, FAILED, THROTTLED, Counts, Outcome
+from local_aws.bedrock.counts import Counts
 from local_aws.bedrock.forms import FORMS, Form
 from local_aws.bedrock.guardrails import Guardrails
+from local_aws.bedrock.metering import Meter
 from local_aws.bedrock.models import Models
 from local_aws.bedrock.places import Place, check_access
 from local_aws.bedrock.remote import RemoteWriter
 from local_aws.bedrock.writer import LocalWriter
+from local_aws.cloudwatch import CloudWatch
 from local_aws.errors import AwsError, unknown_operation
 from local_aws.objects import Objects
 from local_aws.settings import Settings
@@ -37,15 +40,29 @@ _REMEMBERED = 256
 class Bedrock:
     """Bedrock Runtime, and the batch jobs of Bedrock."""
 
-    def __init__(self, store: Store, objects: Objects, settings: Settings) -> None:
+    def __init__(self, store: Store, objects: Objects, cloudwatch: CloudWatch, settings: Settings) -> None:
         self._allowed = settings.bedrock_models
         url, model = settings.llm_url, settings.llm_model
         writer = RemoteWriter(url, model) if url else LocalWriter()
         models = Models(writer, PromptCache(), Guardrails(settings.bedrock_guardrails))
         self._calls = Calls(models, settings)
-        self.batches = Batches(store, objects, models, settings)
-        self._control = ControlPlane(BatchJobs(store, self.batches, settings))
+        self._batches = Batches(store, objects, models, settings)
+        self._control = ControlPlane(BatchJobs(store, self._batches, settings))
         self.counts = Counts()
+        self._meter = Meter(self.counts, cloudwatch)
+        self._metering: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Take up the batch jobs of an earlier gateway, and begin to tell CloudWatch."""
+        self._metering = asyncio.create_task(self._meter.run())
+        self._batches.start()
+
+    async def close(self) -> None:
+        """Leave batch jobs to the next gateway, and tell CloudWatch the last."""
+        await self._batches.close()
+        if self._metering:
+            self._metering.cancel()
+            await asyncio.gather(self._metering, return_exceptions=True)
 
     async def handle(self, request: Request, region: str) -> Response:
         """Answer a request; anything else that is signed for Bedrock is unknown."""
@@ -67,18 +84,19 @@ class Bedrock:
         return await self._counted(place, form, request)
 
     async def _counted(self, place: Place, form: Form, request: Request) -> Response:
-        count, outcome, answer = self.counts.of(str(place)), FAILED, None
+        count, status, answer = self.counts.of(place), 500, None
         count.begin()
         try:
-            response, outcome, answer = await self._carry_out(place, form, request)
+            response, status, answer = await self._carry_out(place, form, request)
         except AwsError as error:
-            outcome = THROTTLED if error.code == "ThrottlingException" else FAILED
+            status = error.status
             raise
         finally:
-            count.end(outcome, answer)
+            count.end(status, answer)
         return response
 
-    async def _carry_out(self, place: Place, form: Form, request: Request) -> tuple[Response, Outcome, Answer]:
+    async def _carry_out(self, place: Place, form: Form, request: Request) -> tuple[Response, int, Answer]:
+        """Answer a call; return the response, as what status it counts, and what it took."""
         body = shapes.parse_json(await request.body())
         check_access(place, self._allowed)
         conversation, started = form.read(place.model, body), time.perf_counter()
@@ -86,13 +104,14 @@ class Bedrock:
         fault = faults.draw()
         answer = await self._calls.ask(place, conversation, fault, request)
         milliseconds = max(1, round((time.perf_counter() - started) * 1000))
+        self.counts.latencies[place, milliseconds] += 1
         document = form.write(answer, place.model, milliseconds)
         text = orjson.dumps(document)
         # What wrote the text is told beside it, never in it.
         headers = {"X-Local-AWS-Writer": answer.writer, **form.headers(answer, milliseconds)}
         if fault == "malformed":
-            return Response(faults.spoilt(text, document), 200, headers, "application/json"), FAILED, answer
-        return Response(text, 200, headers, "application/json"), ANSWERED, answer
+            return Response(faults.spoilt(text, document), 200, headers, "application/json"), 500, answer
+        return Response(text, 200, headers, "application/json"), 200, answer
 
 
 @lru_cache(_REMEMBERED)
