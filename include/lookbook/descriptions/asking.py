@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _CHARACTERS_PER_TOKEN = 4
 # Calls a second of all who ask together that are made even if most are refused. Quotas below that are for settings.
 _SLOWEST_PER_S = 5.0
+_THROTTLES_WAITED_FOR = 3  # of a call, each for longer than the one before
 
 
 @dataclass(frozen=True)
@@ -104,25 +105,27 @@ class Asking:
             PermanentError: the request was refused.
             RetryableError: there was no answer before the product's time was over, or so many failures.
         """
-        tries = faults = 0
+        faults = throttles = 0
         last: Exception | None = None
         while True:
             route, place = await self._admitted(request, turn, last)
             try:
                 answered = await self._call(route, place, request, turn)
+            except ThrottledError as error:
+                last, throttles = error, throttles + 1
             except RetryableError as error:
-                last, tries = error, tries + 1
-                faults += not isinstance(error, ThrottledError)
+                last, faults = error, faults + 1
             except _ElsewhereError as error:
                 last = error
                 continue
             else:
                 turn.answered.append(answered)
                 return answered.reply
-            wait = self.backoff.wait_s(tries)
+            # The gate keeps those who were throttled apart already.
+            wait = self.backoff.wait_s(max(faults, min(throttles, _THROTTLES_WAITED_FOR)))
             if faults >= self.backoff.attempts or wait >= turn.left_s():
-                raise _gave_up(route.target, tries, last) from last
-            log.debug("%s Attempt %d; next in %.1f s.", last, tries, wait)
+                raise _gave_up(route.target, faults + throttles, last) from last
+            log.debug("%s Attempt %d; next in %.1f s.", last, faults + throttles, wait)
             await asyncio.sleep(wait)
 
     async def _admitted(self, request: Mapping[str, Any], turn: Turn, last: Exception | None) -> tuple[Route, Place]:
