@@ -16,17 +16,20 @@ import pyarrow as pa
 import pytest
 import uvicorn
 from botocore.model import Shape
+from pyiceberg.expressions import And
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lookbook.catalog import tables
-from lookbook.catalog.schemas import PREDICTED_ATTRIBUTES, PRODUCTS
+from lookbook.catalog.schemas import DESCRIPTIONS, PREDICTED_ATTRIBUTES, PRODUCTS
+from lookbook.descriptions import planning, plans
 from lookbook.descriptions.asking import Backoff
 from lookbook.descriptions.facts import Fact, Facts
-from lookbook.descriptions.plans import WorkItem, input_hash
+from lookbook.descriptions.plans import Redrive, WorkItem, input_hash
 from lookbook.descriptions.prompts import load
+from lookbook.descriptions.results import Result, Status
 from lookbook.settings import get_settings
 
 DROP = "2026-11-16"
@@ -220,3 +223,17 @@ def work_item(product_id: str = "38642", prompt: str = PROSE, **facts: str) -> W
         picture_uri="s3://lookbook/drops/x.jpg",
         picture_sha256="abc",
     )
+
+
+def planned_items(drop_id: str = DROP, redrive: Redrive = "none", run_key: str = "run") -> list[WorkItem]:
+    """What a run plans for a drop, facts from the catalogue alone."""
+    plan = planning.plan_products(drop_id, [], run_key, redrive)
+    shards = planning.plan_shards(plan.uri, {"model_version": None})
+    return [item for shard in shards.shards for item in plans.read_items(shard.uri)]
+
+
+def describe_all(status: Status, *items: WorkItem, **columns: Any) -> None:
+    """Put outcomes into ``descriptions.descriptions`` in place of their products'."""
+    rows = pa.Table.from_pylist([Result(item, status).row() | columns for item in items], schema=DESCRIPTIONS)
+    ids = tables.one_of("product_id", [item.product_id for item in items])
+    tables.replace("descriptions.descriptions", rows, And(tables.equals("drop_id", items[0].drop_id), ids))

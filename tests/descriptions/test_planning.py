@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from tests.descriptions.conftest import DROP, product, publish_answers, publish_products
+from tests.descriptions.conftest import DROP, describe_all, planned_items, product, publish_answers, publish_products
 
 from lookbook import storage
-from lookbook.catalog import tables
-from lookbook.catalog.schemas import DESCRIPTIONS
-from lookbook.descriptions import planning, plans
+from lookbook.descriptions import planning, plans, selection, work
 from lookbook.descriptions.facts import Difference, Fact
 from lookbook.descriptions.plans import WorkItem
-from lookbook.descriptions.results import Result, Status
 from lookbook.errors import PermanentError
 from lookbook.settings import get_settings
 
@@ -136,13 +132,6 @@ def test_planning_again_gives_the_same_plan() -> None:
     assert plan_and_cut() == plan_and_cut()
 
 
-def describe_all(status: Status, *items: WorkItem) -> None:
-    rows = [Result(item, status).row() for item in items]
-    tables.replace(
-        "descriptions.descriptions", pa.Table.from_pylist(rows, schema=DESCRIPTIONS), tables.equals("drop_id", DROP)
-    )
-
-
 def test_a_published_description_from_the_same_input_is_left_alone() -> None:
     publish_products(product("1"), product("2"))
     _, items = plan_and_cut()
@@ -192,3 +181,77 @@ def test_products_alike_in_all_but_their_id_have_inputs_of_their_own() -> None:
     publish_products(product("1", picture_sha256="same"), product("2", picture_sha256="same"))
     _, [first, second] = plan_and_cut()
     assert first.input_hash != second.input_hash
+
+
+def test_a_withheld_description_is_asked_for_anew_only_when_it_is_driven_again() -> None:
+    publish_products(product("1"), product("2"), product("3"))
+    published, withheld, failed = planned_items()
+    describe_all("published", published)
+    describe_all("withheld", withheld, run_id="the run before")
+    describe_all("failed", failed)
+    assert planned_items(redrive="failed") == [failed]
+    (again,) = planned_items(redrive="withheld")
+    assert (again.product_id, again.attempt, again.facts) == ("2", 1, withheld.facts)
+    assert again.result_uri != withheld.result_uri
+    assert planned_items(redrive="both") == [again, failed]
+
+
+def test_what_was_driven_again_keeps_its_attempt() -> None:
+    publish_products(product("1"))
+    describe_all("withheld", *planned_items(), run_id="the run before")
+    again = planned_items(redrive="withheld", run_key="this run")
+    describe_all("withheld", *again, run_id="this run")
+    assert planned_items(redrive="withheld", run_key="this run") == again  # cleared: it was asked about already
+    assert planned_items() == again
+    describe_all("published", *again)
+    assert planned_items() == []
+
+
+def test_a_redrive_leaves_alone_what_is_not_waiting_for_one() -> None:
+    publish_products(product("1"))
+    describe_all("published", *planned_items())
+    asked = selection.Asked(DROP, redrive="both")
+    assert planning.plan_run(asked, [], RUN) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("guardrail_id", "gr-1"), ("description_picture", "true"), ("prompt", "product_description@2")]
+)
+def test_a_setting_that_decides_the_text_describes_everything_again(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    publish_products(product("1"))
+    (before,) = planned_items()
+    monkeypatch.setenv(f"LOOKBOOK_{name.upper()}", value)
+    get_settings.cache_clear()
+    (after,) = planned_items()
+    assert after.input_hash != before.input_hash
+
+
+def test_work_is_the_same_however_much_of_it_is_taken_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_products(*(product(str(number)) for number in range(7)))
+    publish_answers(("1", "Neck", "Round Neck", 0.9), ("3", "Neck", "Collar", 0.9), ("6", "Neck", "Round Neck", 0.8))
+    _, whole = plan_and_cut({"model_version": "v3"})
+    monkeypatch.setattr(work, "_AT_ONCE", 2)
+    _, in_parts = plan_and_cut({"model_version": "v3"})
+    assert in_parts == whole
+    assert [item.product_id for item in whole if item.attribute_model_version] == ["1", "3", "6"]
+
+
+def test_shards_that_work_side_by_side_share_the_quota() -> None:
+    publish_products(product("1"), product("2"), product("3"))
+    plan = planning.plan_products(DROP, [], RUN)
+    shares = {
+        side_by_side: [shard.share for shard in planning.plan_shards(plan.uri, NO_MODEL, "auto", side_by_side).shards]
+        for side_by_side in (1, 2, 16)
+    }
+    assert shares == {1: [1.0] * 3, 2: [0.5] * 3, 16: [1 / 3] * 3}
+
+
+def test_batch_jobs_leave_nothing_to_mapped_tasks() -> None:
+    publish_products(*(product(str(number)) for number in range(100)))
+    plan = planning.plan_products(DROP, [], RUN)
+    assert planning.plan_shards(plan.uri, NO_MODEL, "batch").mode == "batch"
+    assert planning.on_demand(plan.uri) == []
+    shards = planning.plan_shards(plan.uri, NO_MODEL, "sharded")
+    assert planning.on_demand(plan.uri) == shards.references()

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.descriptions.conftest import DROP, describe_all, planned_items, product, publish_products
 
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import DESCRIPTIONS
 from lookbook.descriptions import __main__ as command
-from lookbook.descriptions.planning import _published_hashes
-from lookbook.descriptions.staleness import mark_stale
+from lookbook.descriptions.staleness import mark_stale, stale_drops
 from lookbook.lineage.records import TaskKey, recording
+from lookbook.settings import get_settings
 
 pytestmark = pytest.mark.usefixtures("bucket")
 WHY = "model v3 was rolled back by ada: it sees no skirts"
@@ -65,9 +67,27 @@ def test_what_the_model_helped_to_publish_becomes_stale_with_the_reason(describe
     assert [dataset.name for dataset in record.outputs] == ["descriptions.descriptions"]
 
 
-def test_the_next_run_describes_what_is_stale_anew(described: None) -> None:
-    mark_stale("v3", WHY)
-    assert set(_published_hashes("2026-11-16")) == {"3", "4"}
+def test_the_next_run_describes_what_is_stale_anew() -> None:
+    publish_products(product("1"), product("2"))
+    items = planned_items()
+    describe_all("published", items[0])
+    describe_all("stale", items[1])
+    assert [item.product_id for item in planned_items()] == ["2"]
+
+
+def test_drops_with_missing_or_outdated_descriptions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for drop, ids in {"2026-11-02": "12", "2026-11-09": "34", DROP: "567"}.items():
+        publish_products(*(product(number, drop) for number in ids), drop_id=drop)
+    describe_all("published", *planned_items("2026-11-02"))
+    changed, kept = planned_items("2026-11-09")
+    describe_all("published", replace(changed, input_hash="of another input"), kept)
+    withheld, failed, _ = planned_items()
+    describe_all("withheld", withheld)
+    describe_all("failed", failed)
+    assert stale_drops() == {"2026-11-09": 1, DROP: 1}
+    monkeypatch.setenv("LOOKBOOK_GUARDRAIL_ID", "gr-1")
+    get_settings.cache_clear()
+    assert stale_drops() == {"2026-11-02": 2, "2026-11-09": 2, DROP: 3}
 
 
 def test_marking_twice_commits_once(described: None) -> None:

@@ -8,9 +8,7 @@ and ``descriptions/prices.toml`` (tokens); what no list has, has no cost rather 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
@@ -19,6 +17,7 @@ from lookbook import storage
 from lookbook.aws import client
 from lookbook.catalog import tables
 from lookbook.descriptions import cost as tokens
+from lookbook.descriptions import paid, spending
 from lookbook.housekeeping import cost_page, plans, sightings
 from lookbook.housekeeping.inventory import listed, tags
 from lookbook.lineage import records
@@ -91,6 +90,7 @@ def _days(now: datetime) -> list[Line]:
     for day, lines in fresh.items():
         if _start(day) + timedelta(days=1) + _CLOSING <= now:
             storage.write_json(_uri(day), [asdict(line) for line in lines])
+            spending.close_day(day, sum(line.usd or 0 for line in lines if line.source == "descriptions"))
     kept = {day: [Line(**line) for line in storage.read_json(_uri(day))] for day in dates if day not in fresh}
     return [line for day in dates for line in (fresh | kept)[day]]
 
@@ -147,23 +147,10 @@ def _in_use(start: datetime) -> Iterator[Line]:
 
 
 def _describing(start: datetime) -> Iterator[Line]:
-    """Yield what Bedrock was paid for descriptions, by day, drop and model.
-
-    A product's outcome is an object that is written once, by whoever paid for it: when tells the day.
-    """
-    listed_objects = storage.list_dated(f"s3://{get_settings().bucket}/descriptions/")
-    paid = [(stored.uri, written) for stored, written in listed_objects if written >= start]
-    with ThreadPoolExecutor(get_settings().read_concurrency) as readers:
-        outcomes = readers.map(storage.read_json, [uri for uri, _ in paid])
-        summed: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
-        for (_, written), outcome in zip(paid, outcomes, strict=True):
-            item = outcome["item"]
-            sums = summed[(_day(written), item["drop_id"], item["text_model_id"])]
-            sums[0] += outcome["input_tokens"]
-            sums[1] += outcome["output_tokens"]
-    for (day, drop_id, model), (read, written_tokens) in summed.items():
-        usd = tokens.cost_usd(model, read, written_tokens)
-        yield Line(day, "descriptions", model, usd, 0.0, read, written_tokens, drop_id)
+    """Yield what Bedrock was paid for descriptions, by day, drop and model."""
+    for one in paid.summed(paid.paid(since=start), ("day", "drop_id", "model_id")):
+        usd = None if one.unpriced else round(one.usd, 8)
+        yield Line(one.day, "descriptions", one.model_id, usd, 0.0, one.input_tokens, one.output_tokens, one.drop_id)
 
 
 def _instances(
