@@ -13,6 +13,7 @@ import pytest
 from tests.local_aws.conftest import Account, LocalAws
 
 ROOT = Path(__file__).resolve().parents[2]
+ASKED = [{"role": "user", "content": [{"text": "<facts>\n- Fabric: Corduroy\n</facts>"}]}]
 DAGS = Path(__file__).resolve().parent / "dags"
 
 
@@ -48,8 +49,10 @@ def _run(env: dict[str, str], *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def output(airflow: dict[str, str]) -> str:
+def output(airflow: dict[str, str], account: Account) -> str:
     """What running both DAGs printed."""
+    records = [{"recordId": f"record-{number:04d}", "modelInput": {"messages": ASKED}} for number in range(100)]
+    account.put("stock/", **{"records.jsonl": b"\n".join(json.dumps(record).encode() for record in records)})
     return _run(airflow, str(DAGS / "stock_operators.py"))
 
 
@@ -57,14 +60,16 @@ def output(airflow: dict[str, str]) -> str:
 def test_the_stock_operators_train_register_deploy_and_describe(output: str, account: Account, name: str) -> None:
     tasks: dict[str, Any] = json.loads(output.splitlines()[-1])[name]
     assert {task: told["state"] for task, told in tasks.items() if told["state"] != "success"} == {}
-    assert len(tasks) == 6
+    assert len(tasks) == 7
     assert tasks["train"]["result"]["Training"]["TrainingJobStatus"] == "Completed"
     assert tasks["endpoint"]["result"]["Endpoint"]["EndpointConfigName"] == name
     assert "Denim" in tasks["describe"]["result"]["content"][0]["text"]
+    described = account.objects(f"stock/described/{tasks['batch']['result'].rpartition('/')[2]}/")
+    assert described["records.jsonl.out"].count(b"Corduroy") == 200
 
 
 def test_the_deferrable_operators_were_deferred(output: str) -> None:
-    assert output.count("Trigger completed") == 2
+    assert output.count("Trigger completed") == 3
 
 
 def test_the_second_run_finds_the_firsts_group_and_endpoint(output: str, account: Account) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from airflow.providers.amazon.aws.operators.bedrock import BedrockInvokeModelOperator
+from airflow.providers.amazon.aws.operators.bedrock import BedrockBatchInferenceOperator, BedrockInvokeModelOperator
 from airflow.providers.amazon.aws.operators.sagemaker import (
     SageMakerEndpointConfigOperator,
     SageMakerEndpointOperator,
@@ -20,6 +20,7 @@ from airflow.providers.amazon.aws.operators.sagemaker import (
 from airflow.sdk import DAG
 from tests.local_aws.conftest import IMAGE, ROLE, training_request
 
+TEXT_MODEL = "anthropic.claude-3-5-haiku-20241022-v1:0"
 PROMPT = "<facts>\n- Name: Blue Jeans\n- Fabric: Denim\n</facts>"
 MODEL_DATA = "{{ ti.xcom_pull('train')['Training']['ModelArtifacts']['S3ModelArtifacts'] }}"
 
@@ -44,10 +45,21 @@ def flow(name: str, *, deferrable: bool) -> DAG:
         body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 99}
         describe = BedrockInvokeModelOperator(
             task_id="describe",
-            model_id="anthropic.claude-3-5-haiku-20241022-v1:0",
+            model_id=TEXT_MODEL,
             input_data={**body, "messages": [{"role": "user", "content": PROMPT}]},
         )
-        train >> register >> model >> config >> endpoint >> describe
+        batch = BedrockBatchInferenceOperator(
+            task_id="batch",
+            job_name=f"{name}-batch",
+            role_arn=ROLE,
+            model_id=TEXT_MODEL,
+            input_uri="s3://data/stock/records.jsonl",
+            output_uri="s3://data/stock/described/",
+            invoke_kwargs={"modelInvocationType": "Converse"},
+            waiter_delay=1,
+            deferrable=deferrable,
+        )
+        train >> register >> model >> config >> endpoint >> describe >> batch
     return dag
 
 
