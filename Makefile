@@ -22,6 +22,7 @@ NAME ?=
 DATA ?=
 FORCE ?=
 REASON ?=
+STATUS ?=
 ROWS ?=
 REGION ?= us-east-1
 
@@ -77,6 +78,15 @@ retrain: $(ORCHESTRATOR) ## Train a model, compare it and put it in service if i
 .PHONY: describe
 describe: $(ORCHESTRATOR) ## Describe the products of a drop; DATE=<Monday>, by default the latest
 	@$(LAPTOP) describe $(if $(DATE),--date $(DATE))
+
+.PHONY: redrive
+redrive: $(ORCHESTRATOR) ## Describe a drop's withheld and failed products again; DROP=<Monday> STATUS=<failed|withheld>
+	@if [ -z "$(DROP)" ]; then echo "Which drop? make redrive DROP=<Monday>" >&2; exit 2; fi
+	@$(LAPTOP) redrive --drop "$(DROP)" $(if $(STATUS),--status "$(STATUS)")
+
+.PHONY: cost
+cost: $(ORCHESTRATOR) ## Print what texts cost this month; DROP=<Monday> for all that a drop ever cost
+	@$(LAPTOP) run -- python -m lookbook.descriptions cost $(if $(DROP),--drop "$(DROP)")
 
 .PHONY: lineage
 lineage: $(ORCHESTRATOR) ## Print where a product's description comes from; PRODUCT=<id>

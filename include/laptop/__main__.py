@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     add("describe", commands.describe, "Describe a drop's products").add_argument(
         "--date", help="the drop's Monday; by default the latest drop"
     )
+    redrive = add("redrive", commands.redrive, "Describe a drop's withheld and failed products again")
+    redrive.add_argument("--drop", required=True, help="the drop's Monday, e.g. 2026-11-16")
+    redrive.add_argument("--status", choices=["failed", "withheld", "both"], default="both")
     add("local-aws", commands.local_aws, "Run only local AWS, in the foreground")
     add("prepare", commands.prepare, "Create bucket, base model and tables where the environment points")
     add("env-file", commands.env_file, "Print keys for docker compose's .env")

@@ -114,6 +114,12 @@ def describe(session: Session, options: argparse.Namespace) -> None:
         steps.describe(options.date)
 
 
+def redrive(session: Session, options: argparse.Namespace) -> None:
+    """Describe a drop's withheld and failed products again."""
+    with _driver(session) as steps:
+        steps.redrive(options.drop, options.status)
+
+
 def run(session: Session, options: argparse.Namespace) -> int:
     """Run a command in the platform's environment, e.g. ``run -- airflow dags list``."""
     words = [word for word in options.words if word != "--"]

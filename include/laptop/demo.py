@@ -105,6 +105,10 @@ class Driver:
             raise LaptopError("No drop is published yet: there is nothing to describe. make ingest first")
         return self._follow(DESCRIBE, drop_id, {})
 
+    def redrive(self, drop_id: str, status: str) -> DagRun:
+        """Run ``describe_products`` for a drop's products whose description failed, was withheld, or either."""
+        return self._follow(DESCRIBE, None, {"drop": _monday(drop_id), "redrive": status})
+
     def _follow(self, dag_id: str, partition_key: str | None, conf: dict[str, Any]) -> DagRun:
         # Runs for other drops, a backfill's among them, are none of this command's business.
         same = (partition_key, conf.get("drop"))
