@@ -87,10 +87,14 @@ def _phrases(text: str, facts: Sequence[Fact], known: _Claims) -> Iterator[tuple
     position = 0
     while position < len(read):
         length = lexicon.longest_at(read, position, known.phrases, known.lengths)
-        kind = known.phrases[read[position : position + length]] if length else None
-        if kind and not own.issuperset(range(position, position + length)):
-            yield kind, " ".join(read[position : position + length])
+        kind = known.phrases[read[position : position + length]] if length else _number(read[position])
+        if kind and not own.issuperset(range(position, position + (length or 1))):
+            yield kind, " ".join(read[position : position + (length or 1)])
         position += length or 1
+
+
+def _number(word: str) -> str | None:
+    return "number" if any(char.isdigit() for char in word) else None
 
 
 def _of_facts(read: Phrase, facts: Sequence[Fact]) -> set[int]:
@@ -101,8 +105,9 @@ def _of_facts(read: Phrase, facts: Sequence[Fact]) -> set[int]:
         for found in lexicon.with_facts(tuple(facts)).find(read)
         if found.meaning.claims & stated
     ]
-    names = [words(fact.attribute) for fact in facts]
-    spans += [(at, at + len(name)) for name in names for at in range(len(read)) if read[at : at + len(name)] == name]
+    for name in (words(fact.attribute) for fact in facts):
+        starts = (at for at, word in enumerate(read) if word == name[0])
+        spans += [(at, at + len(name)) for at in starts if read[at : at + len(name)] == name]
     return {position for start, end in spans for position in range(start, end)}
 
 

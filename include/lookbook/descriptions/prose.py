@@ -9,19 +9,21 @@ from functools import lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from lookbook.descriptions import lexicon
 from lookbook.descriptions.wording import words
 
 _MARKUP = re.compile(r"[<>{}\[\]|\\`*_#^~=]|&\w+;|\(\(|\)\)")
 _LINK = re.compile(r"https?:|www\.|\w@\w|\b\w+\.(?:com|net|org|in|io|co|info|biz|shop|ru|cn|me|uk|eu)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
+_INVISIBLE = ("Cc", "Cf", "Co", "Cn", "Zl", "Zp")
 _QUOTED = 7  # so many words in a row of the instructions are no accident
 _ENOUGH = 25  # characters; the language of less is a guess
 _FEWEST = 5  # words; so is that of fewer
-# Little words that few other languages have; two of them in a sentence are proof enough.
-_LITTLE = {
-    "en": {"the", "and", "of", "with", "it", "its", "that", "this", "these", "you", "your", "from", "has", "they", "to"}
-    | {"their", "every", "when", "who", "for", "is", "by"}
+# Little words by language: one of those that few other languages have, or two of the others, settles a sentence.
+_TELLING = {
+    "en": {"the", "and", "with", "it", "its", "that", "this", "you", "your", "from", "has", "they", "their", "every"}
 }
+_COMMON = {"en": {"of", "for", "to", "by", "is", "who", "when"}}
 _SURE = 0.5  # probability that makes a language of a whole text another one
 _SURE_OF_A_SENTENCE = 0.9
 
@@ -41,7 +43,7 @@ def _faults(text: str, instructions: str) -> Iterator[str]:
         yield "holds markup"
     if _LINK.search(text):
         yield "holds a link or an address"
-    if any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") for char in text):
+    if not text.isprintable() and any(unicodedata.category(char) in _INVISIBLE for char in text):
         yield "holds invisible characters"
     if not text.isascii() and any(char.isalpha() and not _is_latin(char) for char in text):
         yield "holds letters of another script"
@@ -52,21 +54,32 @@ def _faults(text: str, instructions: str) -> Iterator[str]:
 def other_language(text: str, code: str) -> str | None:
     """Return the code of the language that a text is in, or a sentence of it, if that isn't ``code``; else ``None``.
 
-    A sentence with two of the language's own little words is taken for one of it, which is quicker than to measure.
+    A sentence with little words of the language, or mostly of values, is taken for one of it: telling languages apart
+    takes a model that is loaded when it is first needed.
     """
-    doubtful = [sentence for sentence in _SENTENCE_END.split(text) if _is_doubtful(sentence, code)]
-    for passage, sure in (
-        [(text, _SURE), *((sentence, _SURE_OF_A_SENTENCE) for sentence in doubtful)] if doubtful else []
-    ):
+    doubtful = [(sentence, _SURE_OF_A_SENTENCE) for sentence in _sentences(text) if _is_doubtful(sentence, code)]
+    for passage, sure in [(text, _SURE), *doubtful] if doubtful else ():
         found, probability = _identifier().classify(passage)
         if found != code and probability >= sure:
             return str(found)
     return None
 
 
+def _sentences(text: str) -> list[str]:
+    return _SENTENCE_END.split(text)
+
+
 def _is_doubtful(sentence: str, code: str) -> bool:
     read = words(sentence)
-    return len(sentence) >= _ENOUGH and len(read) >= _FEWEST and len(_LITTLE[code].intersection(read)) < 2
+    if len(sentence) < _ENOUGH or len(read) < _FEWEST:
+        return False
+    settled = _TELLING[code].intersection(read) or len(_COMMON[code].intersection(read)) > 1
+    return not settled and sum(word in _value_words() for word in read) < len(read) / 2
+
+
+@lru_cache(maxsize=1)
+def _value_words() -> frozenset[str]:
+    return frozenset(word for phrase in lexicon.load().phrases for word in phrase)
 
 
 @lru_cache(maxsize=1)
