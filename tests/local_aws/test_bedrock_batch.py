@@ -108,8 +108,22 @@ def test_the_output_has_another_order(batch: Batch) -> None:
     assert answered != sorted(answered)
 
 
-def test_records_may_have_anthropics_form(batch: Batch) -> None:
+def test_records_that_only_calls_on_demand_may_be_are_refused(batch: Batch) -> None:
+    asked = json.loads(_record(0))["modelInput"]
+    tool = {"toolSpec": {"name": "write", "inputSchema": {"json": {"type": "object"}}}}
+    with_tool = _record(100, modelInput={**asked, "toolConfig": {"tools": [tool]}})
+    cached = _record(101, modelInput={**asked, "system": [{"text": "x"}, {"cachePoint": {"type": "default"}}]})
+    arn = batch.create(batch.put("refused.jsonl", [*_records(100), with_tool, cached]))
+    assert batch.ended(arn)["errorRecordCount"] == 2
+    answered = _by_id(batch.output(arn)["refused.jsonl.out"])
+    assert answered["product-0100"]["error"]["errorCode"] == 400
+    assert answered["product-0101"]["error"]["errorCode"] == 403
+
+
+def test_records_may_have_anthropics_form_and_tools(batch: Batch) -> None:
+    tool = {"name": "write", "input_schema": {"type": "object", "properties": {"description": {"type": "string"}}}}
     body = {
+        "tools": [tool],
         "anthropic_version": "bedrock-2023-05-31",
         "max_tokens": 100,
         "messages": [{"role": "user", "content": "<facts>\n- Fabric: Silk\n</facts>"}],
@@ -118,7 +132,7 @@ def test_records_may_have_anthropics_form(batch: Batch) -> None:
     arn = batch.create(batch.put("invoke.jsonl", records), modelInvocationType="InvokeModel")
     assert batch.ended(arn)["successRecordCount"] == 100
     answered = _by_id(batch.output(arn)["invoke.jsonl.out"])
-    assert "Silk" in answered["product-0001"]["modelOutput"]["content"][0]["text"]
+    assert "Silk" in answered["product-0001"]["modelOutput"]["content"][0]["input"]["description"]
 
 
 def test_a_record_that_cannot_be_answered_harms_no_other(batch: Batch) -> None:

@@ -32,10 +32,10 @@ def _ask(bedrock: Any, *content: Any, model: str = MODEL, **request: Any) -> dic
     return dict(bedrock.converse(modelId=model, messages=[{"role": "user", "content": blocks}], **request))
 
 
-def _refusal(bedrock: Any, *content: Any, **request: Any) -> str:
+def _refusal(bedrock: Any, *content: Any, code: str = "ValidationException", **request: Any) -> str:
     with pytest.raises(ClientError) as refusal:
         _ask(bedrock, *content, **request)
-    assert refusal.value.response["Error"]["Code"] == "ValidationException"
+    assert refusal.value.response["Error"]["Code"] == code
     return str(refusal.value.response["Error"]["Message"])
 
 
@@ -106,7 +106,7 @@ def test_a_prompt_below_the_models_least_length_is_not_kept(bedrock: Any) -> Non
 
 def test_a_model_without_a_cache_refuses_cache_points(bedrock: Any) -> None:
     request = {"system": [{"text": "x"}, CACHE_POINT], "model": "anthropic.claude-3-sonnet-20240229-v1:0"}
-    assert "did not allow prompt caching" in _refusal(bedrock, PROMPT, **request)
+    assert "did not allow prompt caching" in _refusal(bedrock, PROMPT, code="AccessDeniedException", **request)
     assert "maximum of 4" in _refusal(bedrock, PROMPT, *[CACHE_POINT] * 5)
 
 

@@ -9,6 +9,8 @@ import orjson
 
 from local_aws import shapes
 from local_aws.bedrock import forms
+from local_aws.bedrock.caching import no_cache
+from local_aws.bedrock.conversation import Conversation
 from local_aws.bedrock.faults import Faults
 from local_aws.bedrock.models import Models
 from local_aws.bedrock.places import Place
@@ -38,9 +40,17 @@ class Records:
     """
 
     def __init__(self, models: Models, place: Place, operation: str, shares: FaultShares, job: str) -> None:
-        self._models, self._place, self._form, self._job = models, place, forms.FORMS[operation], job
+        self._models, self._place, self._job = models, place, job
+        self._operation, self._form = operation, forms.FORMS[operation]
         # On-demand calls are throttled, slow or silent; a record of a job isn't.
         self._shares = replace(shares, throttle=0.0, hang=0.0, slow=0.0)
+
+    def _check(self, conversation: Conversation) -> None:
+        """Refuse what AWS answers on demand and not in a job."""
+        if conversation.cache_points:
+            raise no_cache()
+        if conversation.tools and self._operation == "Converse":
+            raise validation("Tools are not supported by batch jobs of the type Converse. Use the type InvokeModel.")
 
     async def answer(self, line: bytes, number: int) -> Written:
         """Answer the ``number``-th line of a file; one that can't be answered says why and harms no other."""
@@ -57,7 +67,8 @@ class Records:
     async def _answered(self, number: int, record: dict[str, Any], faults: Faults) -> Written:
         if "modelInput" not in record:
             raise validation("The record has no modelInput.")
-        conversation = replace(self._form.read(self._place.model, record["modelInput"]), cache_points=())
+        conversation = self._form.read(self._place.model, record["modelInput"])
+        self._check(conversation)
         if (fault := faults.draw()) == "error":
             raise faults.error()
         answer = await self._models.answer(self._place, conversation)

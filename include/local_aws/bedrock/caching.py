@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from local_aws.bedrock.conversation import CachePoint
 from local_aws.bedrock.places import Place
-from local_aws.errors import validation
+from local_aws.errors import AwsError, validation
 
 LIFETIME_S = 300.0
 MOST_POINTS = 4
@@ -32,6 +32,15 @@ _WITHOUT_CACHE = (
 _Key = tuple[Place, bytes]
 
 
+def no_cache() -> AwsError:
+    """Return AWS's answer to a cache point where nothing is cached."""
+    told = (
+        "You invoked an unsupported model or your request did not allow prompt caching. "
+        "See the documentation for more information."
+    )
+    return AwsError("AccessDeniedException", told, status=403)
+
+
 class PromptCache:
     """What each model in each region has read in the last five minutes."""
 
@@ -43,13 +52,10 @@ class PromptCache:
         """Refuse what AWS refuses.
 
         Raises:
-            AwsError: ValidationException: the model has no cache, or there are too many points.
+            AwsError: AccessDeniedException, the model has no cache; ValidationException, there are too many points.
         """
         if points and any(name in place.model for name in _WITHOUT_CACHE):
-            raise validation(
-                "You invoked an unsupported model or your request did not allow prompt caching. "
-                "See the documentation for more information."
-            )
+            raise no_cache()
         if len(points) > MOST_POINTS:
             raise validation(f"A maximum of {MOST_POINTS} blocks with cachePoint may be provided. Found {len(points)}.")
 
