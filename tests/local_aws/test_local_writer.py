@@ -69,6 +69,13 @@ def test_names_are_read_as_words() -> None:
     assert "base colour is Navy Blue" in compose(FACTS, "x")
 
 
+@pytest.mark.parametrize("seed", [str(number) for number in range(10)])
+def test_a_value_that_denies_does_not_deny_its_neighbour(seed: str) -> None:
+    text = compose([("Sleeve Styling", "No Sleeves"), ("Neck", "Scoop Neck")], seed)
+    assert "sleeve styling is No Sleeves" in text
+    assert re.search("(has|with) Scoop Neck[.;]", text)
+
+
 def test_facts_are_read_from_the_last_block_of_the_message() -> None:
     prompt = "<facts>\n- Fit: Old\n</facts> text <facts>\n - Fit :  Slim Fit \n\nno fact\n- URL: http://x: y\n</facts>"
     assert read_facts(prompt) == [("Fit", "Slim Fit"), ("URL", "http://x: y")]

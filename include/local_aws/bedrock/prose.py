@@ -25,6 +25,7 @@ _WHAT_IT_IS = {
     "gender": "for {}",
     "brand": "by {}",
 }
+_DENIAL = re.compile(r"(?:no|non|not|without)\b", re.IGNORECASE)
 _TITLES = ("name", "product name", "title", "product", "product display name", "productdisplayname")
 _REMEMBERED = 4096
 
@@ -88,8 +89,11 @@ def _drawn(options: Sequence[Choice], draw: Iterator[int]) -> Choice:
 
 @lru_cache(_REMEMBERED)
 def _names_itself(name: str, value: str) -> bool:
-    """Whether a value says which attribute it is of: "Round Neck" does, "Cotton" doesn't."""
-    return bool(_stems(name) & _stems(value))
+    """Whether a value says which attribute it is of: "Round Neck" does, "Cotton" doesn't.
+
+    One that denies keeps its name all the same: "has No Sleeves and Round Neck" would deny both.
+    """
+    return bool(_stems(name) & _stems(value)) and not _DENIAL.match(value)
 
 
 def _stems(text: str) -> set[str]:
