@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 _ENOUGH_OUTCOMES = 20
 _SAMPLED = 100
-# Where nothing is known of a prompt and a model yet. English has about four characters a token; half of what a model
+# Where nothing is known of a prompt and a model yet. English has about four characters a token; a third of what a model
 # may write is more than most texts take; one text in ten is written again; a picture is at most 1,568 tokens.
 _CHARACTERS_A_TOKEN = 4
-_WRITTEN_SHARE = 0.5
+_WRITTEN_SHARE = 1 / 3
 _CALLS = 1.1
 _PICTURE_TOKENS = 1568
 _LATENCY_S = 3.0
