@@ -11,6 +11,7 @@ states none, the attribute model's answers), checks each against those facts and
 | **Asks** | the model behind the endpoint; from `LOOKBOOK_TRANSFORM_FROM` pictures on, in a batch transform job |
 | **Asks you** | before a run over `LOOKBOOK_RUN_BUDGET_USD`; `LOOKBOOK_MONTH_BUDGET_USD` stops all |
 | **Fan-out** | up to `LOOKBOOK_PER_PRODUCT_LIMIT` products one mapped task each, named by product; above it, shards |
+| **History** | from `LOOKBOOK_BATCH_FROM` products on, or by *Mode*, in Bedrock batch jobs; the rest in shards |
 | **Safe to clear?** | Yes, any task: a finished product is never paid for twice |
 | **When it fails** | `docs/runbooks/describe_products.md` |
 """
@@ -22,8 +23,10 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import PartitionedAssetTimetable, TriggerRule, dag
+from airflow.sdk.exceptions import AirflowSkipException
 
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
+from lookbook_airflow.batching import batched
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
 from lookbook_airflow.describing import export, findings_reported
 from lookbook_airflow.description_runs import description_params, find_drops, one_run_each, side_by_side
@@ -88,15 +91,17 @@ def describe_products():
         with budget.within_month():
             return await writing.describe_shard(shard, last_try=ti.try_number > ti.max_tries)
 
-    @traced_task(pool=Pool.PUBLISH, outlets=[PRODUCT_DESCRIPTIONS], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-    def publish(results: Any, outlet_events: Any = None, dag_run: Any = None, ti: Any = None) -> dict:
+    @traced_task(pool=Pool.PUBLISH, outlets=[PRODUCT_DESCRIPTIONS], trigger_rule=TriggerRule.ALL_DONE)
+    def publish(work: list, results: list, outlet_events: Any = None, dag_run: Any = None, ti: Any = None) -> dict:
         """Commit every product's outcome in one go: published, withheld or failed, with the reason."""
         from lookbook.descriptions import estimate, publishing
 
-        plan = ti.xcom_pull(task_ids="plan")
+        plan, done = ti.xcom_pull(task_ids="plan"), [one for described in results for one in described[:]]
+        if not any(work) and not done:  # all is unchanged, or what it costs was not approved
+            raise AirflowSkipException("There is nothing to publish: nothing was handed out.")
         if not dag_run.partition_key:
             outlet_events[PRODUCT_DESCRIPTIONS].add_partitions(plan["drop_id"])
-        return estimate.compared(plan["uri"], publishing.publish(plan["uri"], list(results[:])).summary())
+        return estimate.compared(plan["uri"], publishing.publish(plan["uri"], done).summary())
 
     runs = find_drops()
     one_run_each(runs)
@@ -115,12 +120,11 @@ def describe_products():
     work = shard(planned)
     approve >> work
     described = describe.expand(shard=work)
-    # Not after `plan`: where nothing was handed out, after a Reject or without an answer, there is nothing to publish.
-    published = publish(described)
-    work >> published
+    by_batch = batched(planned, work, describe)
+    published = publish([work, by_batch.jobs], [described, by_batch.collected, by_batch.rest])
     [export(published), findings_reported(planned, predicted)] >> collect_lineage()
     # Publishing goes on past a product whose task failed; the run as a whole must not look as if nothing had.
-    [described, published] >> EmptyOperator(
+    [described, *by_batch, published] >> EmptyOperator(
         task_id="all_described",
         trigger_rule=TriggerRule.NONE_FAILED,
         doc_md="Fails the run if any product's task failed. Mend the cause and clear those map indexes.",

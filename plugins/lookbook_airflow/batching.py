@@ -1,0 +1,80 @@
+"""The tasks that have history described by Bedrock batch jobs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from airflow.sdk import TaskGroup, TriggerRule
+
+from lookbook_airflow.defaults import Pool
+from lookbook_airflow.description_runs import side_by_side
+from lookbook_airflow.lineage import traced_short_circuit, traced_task
+from lookbook_airflow.operators.batch import BatchJobOperator
+
+
+class Batched(NamedTuple):
+    """Results of the tasks of a batch: its jobs, what was collected from them, and what came of the rest."""
+
+    jobs: Any
+    collected: Any
+    rest: Any
+
+
+def batched(plan: Any, work: Any, describe: Any) -> Batched:
+    """Add the tasks that describe a plan by batch jobs, and what the jobs don't finish on demand.
+
+    Args:
+        plan: the plan's reference, another task's result.
+        work: the task after which the plan is cut and may be worked on.
+        describe: the task that describes a shard.
+    """
+    with TaskGroup("batch", prefix_group_id=False, tooltip="History: jobs at half the price, within hours"):
+        requests = batch_requests(plan)
+        work >> requests
+        jobs = batch_jobs(requests)
+        run = BatchJobOperator.partial(
+            task_id="run_batch",
+            pool=Pool.BATCH,
+            map_index_template="{{ task.config['jobName'] }}",
+            execution_timeout=timedelta(days=8),  # the longest deadline that may be set, and time to stop a job
+            retries=10,  # the account's quota of jobs may be taken for hours
+            doc_md="Run one Bedrock batch job, once, and wait for it while its log shows how far it is.",
+        ).expand(config=jobs)
+        collected = collect_batch.partial(plan=plan).expand(job=run.output)
+        rest = describe.override(task_id="describe_rest").expand(shard=batch_rest(requests, collected))
+    return Batched(jobs, collected, rest)
+
+
+@traced_short_circuit(ignore_downstream_trigger_rules=False, multiple_outputs=False)
+def batch_requests(plan: dict) -> dict:
+    """Write the input of the plan's batch jobs, if it goes by batch (*Mode*, `LOOKBOOK_BATCH_FROM`)."""
+    from lookbook.descriptions import batch_requests
+
+    return batch_requests.batch_requests(plan["uri"]) or {}
+
+
+@traced_task
+def batch_jobs(requests: dict) -> list[dict]:
+    """Hand out the jobs: what each mapped task is to ask Bedrock for."""
+    return requests["jobs"]
+
+
+@traced_task(
+    pool=Pool.DESCRIBE,
+    map_index_template="{{ task.op_kwargs['job']['job_name'] }}",
+    execution_timeout=timedelta(hours=2),
+)
+async def collect_batch(plan: dict, job: dict) -> dict:
+    """Judge what a job answered and store it, each product's outcome once; leave the rest for on demand."""
+    from lookbook.descriptions import batch_results
+
+    return await batch_results.collect(plan["uri"], job)
+
+
+@traced_task(trigger_rule=TriggerRule.NONE_FAILED)
+def batch_rest(requests: dict, collected: Any) -> list[dict]:
+    """Hand out what the jobs didn't finish: too few for a job, unanswered, or not faithful at once."""
+    left = [*requests["rest"], *(shard for one in collected[:] for shard in one["rest"])]
+    share = 1 / max(1, min(len(left), side_by_side()))
+    return [shard | {"share": share} for shard in left]
