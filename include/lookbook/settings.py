@@ -175,7 +175,7 @@ class Settings(BaseSettings):
         "anthropic.claude-3-5-haiku-20241022-v1:0", description="Bedrock model that writes descriptions"
     )
     prompt: str = Field(
-        "product_description@1",
+        "product_description@2",
         pattern=r"^[a-z_]+@[0-9]+$",
         description="Prompt version that texts are written with: a directory of `descriptions/prompts/`",
     )

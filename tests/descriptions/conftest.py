@@ -144,9 +144,14 @@ def bedrock(bedrock_server: tuple[ScriptedBedrock, str], monkeypatch: pytest.Mon
 
 
 def faithful(request: dict[str, Any]) -> Answer:
-    """Answer any request with all of its facts."""
+    """Answer any request with all of its facts, through its tool if it has one."""
     lines = re.findall(r"^- (.+?): (.+)$", request["messages"][-1]["content"][0]["text"].split("</facts>")[0], re.M)
-    return said(" ".join(f"The {name} is {value}." for name, value in lines))
+    prose = " ".join(f"The {name} is {value}." for name, value in lines)
+    if "toolConfig" not in request:
+        return said(prose)
+    values = [value for _, value in lines]
+    parts = {"title": values[0], "bullet_points": values[:6], "keywords": values[:10], "language": "en-GB"}
+    return handed_over({**parts, "description": prose})
 
 
 def product(product_id: str, drop_id: str = DROP, **columns: Any) -> dict[str, Any]:

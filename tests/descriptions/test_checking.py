@@ -167,6 +167,11 @@ def test_only_the_description_must_state_every_fact() -> None:
         (Fact("Sleeve Length", "Three-Quarter Sleeves"), "A blue shirt of cotton with 3/4 sleeves."),
         (Fact("Collar", "Button-Down Collar"), "A blue shirt of cotton with a button-down collar."),
         (Fact("Brand", "Made in Italy"), "A blue shirt of cotton, made in Italy."),
+        (Fact("Brand", "Sports Originals"), "A blue shirt of cotton by Sports Originals"),
+        (
+            Fact("Brand", "United Colors of Benetton"),
+            "The Colour is Blue, for a shirt of cotton by United Colors of Benetton.",
+        ),
     ],
 )
 def test_a_facts_own_words_claim_nothing_else(fact: Fact, description: str) -> None:

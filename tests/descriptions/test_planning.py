@@ -215,7 +215,7 @@ def test_a_redrive_leaves_alone_what_is_not_waiting_for_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("guardrail_id", "gr-1"), ("description_picture", "true"), ("prompt", "product_description@2")]
+    ("name", "value"), [("guardrail_id", "gr-1"), ("description_picture", "true"), ("prompt", "product_description@1")]
 )
 def test_a_setting_that_decides_the_text_describes_everything_again(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

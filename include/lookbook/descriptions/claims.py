@@ -122,12 +122,18 @@ def _patterns(rest: str, known: _Claims) -> Iterator[tuple[str, str]]:
 def _names(rest: str, facts: Sequence[Fact]) -> Iterator[str]:
     brands = [word for fact in facts if fact.attribute == _BRAND for word in _name_words(fact.value)]
     for name in _capitalised(rest) if brands else ():
-        if like := difflib.get_close_matches(name.casefold(), brands, 1, _LIKENESS):
+        like = difflib.get_close_matches(name.casefold(), brands, 1, _LIKENESS)
+        if like and not _is_no_name(name, facts):
             yield f'names "{name}", which is not the brand "{like[0]}"'
     names = _NAME.findall(rest)
     for name in () if names and _is_headline(rest) else names:
-        if not _CALENDAR.issuperset(read := words(name)) and not _spoken(tuple(facts)).issuperset(read):
+        if not _is_no_name(name, facts):
             yield f'names "{name}", which is not among the facts'
+
+
+def _is_no_name(word: str, facts: Sequence[Fact]) -> bool:
+    read = words(word)
+    return _CALENDAR.issuperset(read) or _spoken(tuple(facts)).issuperset(read)
 
 
 @lru_cache(maxsize=32)

@@ -59,7 +59,7 @@ class Lexicon:
 def longest_at(text: Phrase, position: int, phrases: Container[Phrase], lengths: Mapping[str, tuple[int, ...]]) -> int:
     """Return how many words the longest of the known phrases at a position has, 0 if there is none."""
     for length in lengths.get(text[position], ()):
-        if text[position : position + length] in phrases:
+        if position + length <= len(text) and text[position : position + length] in phrases:
             return length
     return 0
 
