@@ -1,12 +1,14 @@
 """How much of a quota of 600 requests a minute several shards use that nobody told the quota.
 
-The shards are processes side by side, at 200 ms a call. They begin with calls as fast as they get answers, until the
-account's bucket is empty and calls are refused; ten seconds after the first call the count begins. Beside the figure
-stand the same shards with the quota in their settings.
+The shards are processes side by side, at 200 ms a call. The account's bucket is emptied before they start, so that they
+meet the quota at once; ten seconds after their first call the count begins. Beside the figure stand the same shards with
+the quota in their settings.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -14,6 +16,10 @@ from pathlib import Path
 
 from benchmarks import Figure, account
 from benchmarks._shards import counted, described, finished, planned
+from lookbook.aws import async_client
+from lookbook.descriptions import bedrock
+from lookbook.descriptions.bedrock import ThrottledError
+from lookbook.descriptions.conversation import message
 from lookbook.settings import get_settings
 
 PER_MINUTE = 600
@@ -24,6 +30,7 @@ SETTLED_S = 10.0
 LATENCY_MS = 200
 GOAL_USED, GOAL_THROTTLED = 0.95, 0.03
 _EVERY_S = 0.25
+_CALLERS = 32
 _KNOWN_MODEL = "amazon.nova-lite-v1:0"  # each model has a quota of its own
 
 
@@ -49,7 +56,7 @@ class _Reading:
 def run(data: Path | None) -> Figure:
     """Measure with the quota to be found, then with the quota known."""
     os.environ["LOCAL_AWS_BEDROCK_LATENCY_MS"] = str(LATENCY_MS)
-    os.environ["LOCAL_AWS_BEDROCK_QUOTAS"] = f'{{"*": {{"requests_per_minute": {PER_MINUTE}}}}}'
+    os.environ["LOCAL_AWS_BEDROCK_QUOTAS"] = f'{{"*": {{"rpm": {PER_MINUTE}}}}}'
     with account() as state:
         found = _use("2026-11-09", data, state / "found")
         os.environ |= {"LOOKBOOK_TEXT_MODEL_ID": _KNOWN_MODEL, "LOOKBOOK_BEDROCK_RPM": str(PER_MINUTE)}
@@ -63,15 +70,30 @@ def run(data: Path | None) -> Figure:
 
 def _use(drop_id: str, data: Path | None, directory: Path) -> Use:
     directory.mkdir()
-    # As many as the quota and a full bucket could let through, and half as many again: no shard is to run dry.
-    products = round(1.5 * PER_MINUTE * (1 + SECONDS / 60))
+    products = round(2 * PER_MINUTE * SECONDS / 60)  # twice what the quota lets through: no shard is to run dry
     references = planned(drop_id, products, data, shards=SHARDS)
+    calls = asyncio.run(_empty_the_bucket())
     with described(references, directory):
-        while not counted()["calls"]:
+        while counted()["calls"] <= calls:
             time.sleep(_EVERY_S)
         began = time.monotonic()
         readings = [_reading(began + after, directory) for after in (SETTLED_S, SECONDS)]
     return _between(*readings)
+
+
+async def _empty_the_bucket() -> int:
+    """Call until calls are refused; return how many were made."""
+    settings = get_settings()
+    request = {"messages": [message("user", "Hello")], "inferenceConfig": {"maxTokens": 1}}
+    async with async_client("bedrock-runtime", connections=_CALLERS, attempts=1) as client:
+
+        async def call() -> None:
+            with contextlib.suppress(ThrottledError):
+                while True:
+                    await bedrock.converse(client, settings.text_model_id, request)
+
+        await asyncio.gather(*(call() for _ in range(_CALLERS)))
+    return counted()["calls"]
 
 
 def _reading(moment: float, directory: Path) -> _Reading:

@@ -17,10 +17,11 @@ _BLOCKED = "Sorry, the model cannot answer this question."
 
 @dataclass(frozen=True)
 class Quota:
-    """What a Bedrock model accepts in a minute; None is no limit."""
+    """What a Bedrock model accepts in a minute, None is no limit, and whether it says how long to wait for more."""
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    says_when: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,14 @@ def from_environment(settings: Settings, environment: Mapping[str, str] = os.env
 
 def _quotas(text: str) -> dict[str, Quota]:
     try:
-        return {model: Quota(limits.get("rpm"), limits.get("tpm")) for model, limits in json.loads(text).items()}
-    except (ValueError, AttributeError) as error:
+        return {place: _quota(**limits) for place, limits in json.loads(text).items()}
+    except (ValueError, AttributeError, TypeError) as error:
         expected = '{"<model id or *>": {"rpm": 50, "tpm": 20000}}'
-        raise ValueError(f"LOCAL_AWS_BEDROCK_QUOTAS is {text!r}; expected JSON like {expected}") from error
+        raise ValueError(f"LOCAL_AWS_BEDROCK_QUOTAS is {text!r} ({error}); expected JSON like {expected}") from error
+
+
+def _quota(rpm: float | None = None, tpm: float | None = None, *, retry_after: bool = False) -> Quota:
+    return Quota(rpm, tpm, retry_after)
 
 
 def _faults(text: str) -> dict[str, FaultShares]:

@@ -34,7 +34,7 @@ SETTINGS = {
     "LOCAL_AWS_ENDPOINT_DRAIN": "5",
     "LOCAL_AWS_INVOCATION_TIMEOUT": "2",
     "LOCAL_AWS_BEDROCK_QUOTAS": json.dumps(
-        {"anthropic.one-a-minute": {"rpm": 1}, "anthropic.few-tokens": {"tpm": 200}}
+        {"anthropic.one-a-minute": {"rpm": 1, "retry_after": True}, "anthropic.few-tokens": {"tpm": 200}}
     ),
     "LOCAL_AWS_GUARDRAILS": json.dumps({"shopguard": {"words": ["fake", "cheap"], "message": "We don't say that."}}),
     "LOCAL_AWS_BEDROCK_FAULTS": json.dumps(

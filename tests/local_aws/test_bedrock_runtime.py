@@ -141,9 +141,10 @@ def test_a_malformed_conversation_is_a_validation_exception(bedrock: Any, reques
 def test_requests_above_the_quota_are_throttled(bedrock: Any) -> None:
     request = {"modelId": "anthropic.one-a-minute", "messages": [_turn(PROMPT)]}
     bedrock.converse(**request)
-    status, code, message = _refused(bedrock.converse, **request)
-    assert (status, code) == (429, "ThrottlingException")
-    assert message == "Too many requests, please wait before trying again."
+    with pytest.raises(ClientError, match=r"ThrottlingException.*Too many requests, please wait") as refusal:
+        bedrock.converse(**request)
+    answered = refusal.value.response["ResponseMetadata"]
+    assert (answered["HTTPStatusCode"], int(answered["HTTPHeaders"]["retry-after"])) == (429, pytest.approx(60, abs=30))
 
 
 def test_tokens_above_the_quota_are_throttled(bedrock: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from local_aws.bedrock.places import Place
 from local_aws.bedrock.prose import REFUSAL, compose, read_facts
 from local_aws.bedrock.quota import Quotas
 from local_aws.errors import AwsError
-from local_aws.settings import Quota
+from local_aws.settings import Quota, Settings, from_environment
 
 FACTS = [
     ("Name", "Turtle Men Check Navy Blue Shirt"),
@@ -120,6 +121,23 @@ def test_tokens_that_were_reserved_and_not_used_are_given_back() -> None:
     with pytest.raises(AwsError, match="Too many tokens"):
         quotas.reserve(M, 1)
     quotas.reserve(Place("another model"), 100)
+
+
+def test_a_quota_may_say_how_long_to_wait() -> None:
+    clock = Clock()
+    quotas = Quotas({"m": Quota(requests_per_minute=6, says_when=True)}, clock)
+    for _ in range(6):
+        quotas.reserve(M, 1)
+    clock.now = 1.0
+    with pytest.raises(AwsError) as refusal:
+        quotas.reserve(M, 1)
+    assert refusal.value.members == {"retry_after": "9"}
+
+
+@pytest.mark.parametrize("text", ['{"m": {"requests_per_minute": 6}}', '{"m": 6}', "[]", "x"])
+def test_quotas_that_make_no_sense_stop_the_start(text: str) -> None:
+    with pytest.raises(ValueError, match="LOCAL_AWS_BEDROCK_QUOTAS"):
+        from_environment(Settings(state=Path(), images=Path()), {"LOCAL_AWS_BEDROCK_QUOTAS": text})
 
 
 def test_a_refused_request_is_not_counted() -> None:

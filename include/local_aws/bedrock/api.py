@@ -71,6 +71,8 @@ class Bedrock:
             response = await self._dispatch(request, region)
         except AwsError as error:
             headers = {**identity, "x-amzn-ErrorType": error.code}
+            if wait := error.members.get("retry_after"):
+                headers["Retry-After"] = wait
             return Response(orjson.dumps({"message": error.message}), error.status, headers, "application/json")
         response.headers.update(identity)
         return response

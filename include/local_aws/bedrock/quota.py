@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -23,6 +24,10 @@ class Bucket:
         self._level = min(self._capacity, self._level + (now - self._at) * self._capacity / 60)
         self._at = now
         return self._level >= amount
+
+    def wait(self, amount: float) -> float:
+        """Return the seconds until ``amount`` can be taken, if nobody else takes any."""
+        return max(0.0, (amount - self._level) * 60 / self._capacity)
 
     def take(self, amount: float) -> None:
         """Take an amount; a negative one is given back."""
@@ -50,10 +55,9 @@ class Quotas:
             return
         requests = self._bucket(self._requests, place, quota.requests_per_minute)
         amount = self._bucket(self._tokens, place, quota.tokens_per_minute)
-        if requests and not requests.has(1):
-            raise throttled("requests")
-        if amount and not amount.has(tokens):
-            raise throttled("tokens")
+        for bucket, taken, what in ((requests, 1, "requests"), (amount, tokens, "tokens")):
+            if bucket and not bucket.has(taken):
+                raise throttled(what, bucket.wait(taken) if quota.says_when else None)
         for bucket, taken in ((requests, 1), (amount, tokens)):
             if bucket:
                 bucket.take(taken)
@@ -69,6 +73,7 @@ class Quotas:
         return buckets.get(place) or buckets.setdefault(place, Bucket(capacity, self._clock))
 
 
-def throttled(what: str) -> AwsError:
-    """Return Bedrock's answer to a call above the quota of ``what``."""
-    return AwsError("ThrottlingException", f"Too many {what}, please wait before trying again.", status=429)
+def throttled(what: str, wait_s: float | None = None) -> AwsError:
+    """Return Bedrock's answer to a call above the quota of ``what``, with how long to wait if that is told."""
+    told = {} if wait_s is None else {"retry_after": str(math.ceil(wait_s))}
+    return AwsError("ThrottlingException", f"Too many {what}, please wait before trying again.", status=429, **told)
