@@ -1,8 +1,8 @@
 """How much of a quota of 600 requests a minute several shards use that nobody told the quota.
 
 The shards are processes side by side, at 200 ms a call. The account's bucket is emptied before they start, so that they
-meet the quota at once; ten seconds after their first call the count begins. Beside the figure stand the same shards with
-the quota in their settings.
+meet the quota at once; ten seconds after their first call the count begins. Beside the figure stand the same shards
+with the quota in their settings.
 """
 
 from __future__ import annotations

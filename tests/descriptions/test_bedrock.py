@@ -18,7 +18,7 @@ MODEL = "anthropic.claude-3-5-haiku-20241022-v1:0"
 
 
 async def ask(backoff: Backoff = AT_ONCE) -> Reply:
-    async with asking(MODEL, backoff=backoff) as asked:
+    async with asking(MODEL, backoff=backoff, alone=True) as asked:
         return await asked.ask(request_of(work_item(), [message("user", "Hello")]), asked.turn(0))
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import time
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from tests.descriptions.conftest import AT_ONCE, SOON, ScriptedBedrock, faithful, refused, said, serving, work_item
+from tests.descriptions.conftest import (
+    AT_ONCE,
+    SOON,
+    Answer,
+    ScriptedBedrock,
+    faithful,
+    refused,
+    said,
+    work_item,
+)
 
-from local_aws import settings as local_settings
-from local_aws.bedrock.api import Bedrock
-from local_aws.settings import Quota
+from local_aws.bedrock.quota import Bucket
 from lookbook import storage
 from lookbook.descriptions import bedrock as bedrock_calls
 from lookbook.descriptions import plans, writing
@@ -35,7 +38,7 @@ BAD = "This red shirt is made for summer."
 
 
 async def describe(item: WorkItem) -> Result:
-    async with asking(item.text_model_id, backoff=AT_ONCE) as asked:
+    async with asking(item.text_model_id, backoff=AT_ONCE, alone=True) as asked:
         return await writing.describe_product(item, asked)
 
 
@@ -221,18 +224,18 @@ async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedB
     assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20}
 
 
-async def test_a_shard_outlasts_a_quota_of_local_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    quotas = {"*": Quota(requests_per_minute=60)}
-    local = Bedrock(local_settings.Settings(tmp_path, tmp_path, bedrock_quotas=quotas))
-    throttled = []
+async def test_a_shard_outlasts_a_quota(bedrock: ScriptedBedrock) -> None:
+    bucket, throttled = Bucket(1200, time.monotonic), []
+    bucket.take(1190)
 
-    async def answer(request: Request) -> Response:
-        response = await local.handle(request, "us-east-1")
-        throttled.extend([response.status_code] if response.status_code == 429 else [])
-        return response
+    def respond(request: dict[str, Any]) -> Answer:
+        if bucket.has(1):
+            bucket.take(1)
+            return faithful(request)
+        throttled.append(request)
+        return refused("ThrottlingException", 429)
 
-    with serving(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
-        summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(66))))
-    assert (summary["published"], summary["failed"]) == (66, 0)
+    bedrock.respond = respond
+    summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(40))))
+    assert (summary["published"], summary["failed"]) == (40, 0)
     assert throttled

@@ -18,6 +18,7 @@ from lookbook.descriptions.bedrock import ModelRefusedError, ThrottledError
 from lookbook.descriptions.conversation import Reply
 from lookbook.descriptions.pacing import Gate, Place, Rate, TokenBudget, TurnedAwayError
 from lookbook.descriptions.routes import Breaker, Patience, Route, Target, targets
+from lookbook.descriptions.sharing import Part, Quota, shared
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.settings import get_settings
 
@@ -114,7 +115,8 @@ class Asking:
             except ThrottledError as error:
                 last, throttles = error, throttles + 1
             except RetryableError as error:
-                last, faults = error, faults + 1
+                # A call cut short by the product's time doesn't say what was wrong before.
+                last, faults = (last if last and turn.left_s() <= 0 else error), faults + 1
             except _ElsewhereError as error:
                 last = error
                 continue
@@ -225,13 +227,16 @@ def _gave_up(target: Target, tries: int, last: Exception | None) -> RetryableErr
 
 
 @asynccontextmanager
-async def asking(model_id: str, share: float = 1.0, backoff: Backoff | None = None) -> AsyncIterator[Asking]:
+async def asking(
+    model_id: str, share: float = 1.0, backoff: Backoff | None = None, *, alone: bool = False
+) -> AsyncIterator[Asking]:
     """Open the routes to ``model_id`` and its fallbacks.
 
     Args:
         model_id: the model that should write.
-        share: of the account's quota; the rest is for others who ask at the same time.
+        share: of the account's quota, as planned: the rest is for others who ask at the same time.
         backoff: how failures are answered.
+        alone: few calls will be made: don't look who else asks.
     """
     async with AsyncExitStack() as opened:
         routes: list[Route] = []
@@ -240,7 +245,10 @@ async def asking(model_id: str, share: float = 1.0, backoff: Backoff | None = No
         for target in targets(model_id):
             if target.region not in clients:
                 clients[target.region] = await opened.enter_async_context(_client(target.region))
-            routes.append(_route(target, clients[target.region], share, asked))
+            route, part = _route(target, clients[target.region], share, asked)
+            routes.append(route)
+            if not alone and len(routes) == 1:
+                await opened.enter_async_context(shared(part))
         yield asked
 
 
@@ -249,21 +257,21 @@ def _client(region: str) -> Any:
     return async_client("bedrock-runtime", connections=connections, attempts=1, region=region)
 
 
-def _route(target: Target, client: Any, share: float, asked: Asking) -> Route:
-    settings, first = get_settings(), not asked.routes  # the quotas are those of the text model in its region
-    quota = settings.bedrock_rpm / 60 if settings.bedrock_rpm and first else None
-    now = asyncio.get_running_loop().time()
-    budget = TokenBudget(settings.bedrock_tpm * share, now) if settings.bedrock_tpm and first else None
-    return Route(
-        target=target,
-        client=client,
-        gate=Gate(settings.description_concurrency, _rate(quota, share), budget),
-        breaker=Breaker(str(target), asked.look_again),
-        patience=Patience(settings.text_call_timeout_s),
-    )
+def _route(target: Target, client: Any, share: float, asked: Asking) -> tuple[Route, Part]:
+    settings, quota = get_settings(), _quota(is_first=not asked.routes)
+    tokens = quota.tokens_per_minute
+    budget = TokenBudget(tokens * share, asyncio.get_running_loop().time()) if tokens else None
+    gate = Gate(settings.description_concurrency, Rate(), budget)
+    part = Part(str(target), gate, quota, share)
+    part.take(max(1, round(1 / share)), quota.calls_per_s)
+    breaker = Breaker(str(target), asked.look_again)
+    return Route(target, client, gate, breaker, Patience(settings.text_call_timeout_s)), part
 
 
-def _rate(quota_per_s: float | None, share: float) -> Rate:
-    if quota_per_s is None:
-        return Rate(floor=_SLOWEST_PER_S * share)
-    return Rate(quota_per_s * share, quota_per_s * share, min(_SLOWEST_PER_S, quota_per_s / 2) * share)
+def _quota(*, is_first: bool) -> Quota:
+    """Return what the settings say of a route's quotas: those of the text model in its region, nothing of fallbacks."""
+    settings = get_settings()
+    if not is_first:
+        return Quota(None, None, _SLOWEST_PER_S)
+    per_s = settings.bedrock_rpm / 60 if settings.bedrock_rpm else None
+    return Quota(per_s, settings.bedrock_tpm, min(_SLOWEST_PER_S, per_s / 2) if per_s else _SLOWEST_PER_S)

@@ -19,6 +19,8 @@ _WINDOW_S = 0.5
 _AFTER_REFUSALS = 0.97
 _GROWTH_PER_S = 0.005
 _DEEPEST_CUT = 0.4
+# Twice as fast for each such time without a refusal: what is refused for a while needn't be for long.
+_QUIET_S = 60.0
 
 
 class TurnedAwayError(Exception):
@@ -44,7 +46,7 @@ class Rate:
         self.held_back = False
         self._sent = self._refused = 0
         self._opened: float | None = None
-        self._step = 0.0
+        self._step = self._refused_at = 0.0
 
     def sent(self, now: float) -> None:
         """Count a call that starts."""
@@ -53,7 +55,7 @@ class Rate:
 
     def refused(self, now: float) -> None:
         """Count a call that was refused for being one too many."""
-        self._refused += 1
+        self._refused, self._refused_at = self._refused + 1, now
         self._close_window(now)
 
     def interval_s(self) -> float:
@@ -69,7 +71,7 @@ class Rate:
         if self._refused:
             self._slower(elapsed, min(1.0, self._refused / self._sent))
         elif self.held_back and self.per_s is not None:
-            self._faster(self.per_s, elapsed)
+            self._faster(self.per_s, elapsed, now)
         self._opened, self._sent, self._refused, self.held_back = now, 0, 0, False
 
     def _slower(self, elapsed: float, share_refused: float) -> None:
@@ -80,8 +82,9 @@ class Rate:
         self._step = self.per_s * _GROWTH_PER_S
         log.debug("%.0f %% of calls refused: %.2f calls a second now", share_refused * 100, self.per_s)
 
-    def _faster(self, per_s: float, elapsed: float) -> None:
-        grown = per_s + (self._step or per_s * _GROWTH_PER_S) * elapsed
+    def _faster(self, per_s: float, elapsed: float, now: float) -> None:
+        step = (self._step or per_s * _GROWTH_PER_S) * 2 ** min((now - self._refused_at) / _QUIET_S, 8)
+        grown = per_s + step * elapsed
         self.per_s = grown if self.ceiling is None else min(grown, self.ceiling)
 
 

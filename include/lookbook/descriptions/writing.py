@@ -82,7 +82,8 @@ async def describe_shard(
     items = await asyncio.to_thread(read_items, reference["uri"])
     firsts = await asyncio.to_thread(storage.read_json, reference["firsts"]) if "firsts" in reference else {}
     mode = "per_product" if len(items) == 1 else "sharded"
-    async with asking(items[0].text_model_id, reference.get("share", 1.0), backoff) as asked:
+    share, alone = reference.get("share", 1.0), len(items) == 1
+    async with asking(items[0].text_model_id, share, backoff, alone=alone) as asked:
         outcomes = await _all(items, asked, mode, firsts)
     results = _results(reference["label"], items, outcomes, last_try=last_try)
     uri = result_uri_of(reference["uri"])
