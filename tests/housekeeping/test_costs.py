@@ -10,6 +10,7 @@ from botocore.client import BaseClient
 
 from lookbook import storage
 from lookbook.aws import client
+from lookbook.descriptions import spending
 from lookbook.housekeeping import costs, plans, sightings
 from lookbook.housekeeping.costs import Line
 from lookbook.lineage import store
@@ -79,13 +80,30 @@ def test_the_hours_in_which_it_was_asked_are_the_drops(endpoint: str) -> None:
 
 def test_descriptions_cost_their_tokens_at_list_price(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
-        outcome = {"item": {"drop_id": DROP, "text_model_id": HAIKU}, "input_tokens": 1000, "output_tokens": 500}
-        storage.write_json(f"s3://lookbook/descriptions/{DROP}/{number}.json", outcome)
+        describe(number)
     now = datetime.now(UTC)
     [line] = [line for line in lines(now) if line.source == "descriptions"]
     assert (line.day, line.drop_id, line.name) == (now.date().isoformat(), DROP, HAIKU)
     assert (line.input_tokens, line.output_tokens) == (3000, 1500)
     assert line.usd == pytest.approx((3000 * 0.8 + 1500 * 4) / 1e6)
+
+
+def describe(number: int) -> None:
+    """Store an outcome as it was before there were prompts in a cache, batch jobs and fallbacks."""
+    took = {"calls": 1, "input_tokens": 1000, "output_tokens": 500, "cost_usd": None, "run_id": "run"}
+    outcome = {"item": {"drop_id": DROP, "text_model_id": HAIKU}, **took}
+    storage.write_json(f"s3://lookbook/descriptions/{DROP}/{number}.json", outcome)
+
+
+def test_a_day_that_is_over_closes_the_ledger_with_what_its_outcomes_cost() -> None:
+    describe(1)
+    today = datetime.now(UTC)
+    with spending.entered(today):
+        spending.paid_for(99)  # another try of the same task: what it had stored was paid for by the first
+    lines(today)
+    assert spending.month_usd(today) == 99
+    lines(today + timedelta(days=2))
+    assert spending.month_usd(today) == pytest.approx((1000 * 0.8 + 500 * 4) / 1e6)
 
 
 def test_a_job_costs_what_is_billed_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

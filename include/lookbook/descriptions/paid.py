@@ -95,17 +95,18 @@ def table(entries: Iterable[Paid], by: tuple[str, ...]) -> str:
 
 def _of_outcome(outcome: Mapping[str, Any], written: datetime) -> Paid:
     item = outcome["item"]
-    model_id, batch = outcome.get("written_by") or item["text_model_id"], outcome["mode"] == "batch"
-    tokens = {name: outcome[name] for name in ("input_tokens", "output_tokens", "cached_tokens")}
+    # Outcomes that are older than a field do without it.
+    model_id, mode = outcome.get("written_by") or item["text_model_id"], outcome.get("mode")
+    tokens = {name: outcome.get(name, 0) for name in ("input_tokens", "output_tokens", "cached_tokens")}
     usd = outcome["cost_usd"]
     if usd is None and outcome["calls"]:
-        usd = cost_usd(model_id, **tokens, batch=batch)  # it may have got a price since
+        usd = cost_usd(model_id, **tokens, batch=mode == "batch")  # it may have got a price since
     return Paid(
         day=written.astimezone(UTC).date().isoformat(),
         drop_id=item["drop_id"],
         run_id=outcome["run_id"],
         model_id=model_id,
-        mode=outcome["mode"],
+        mode=mode,
         products=1,
         calls=outcome["calls"],
         **tokens,
