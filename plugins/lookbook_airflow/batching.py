@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from airflow.sdk import TaskGroup, TriggerRule
+from airflow.sdk import TaskGroup, TriggerRule, task_group
 
 from lookbook_airflow.defaults import Pool
 from lookbook_airflow.description_runs import side_by_side
@@ -33,17 +33,23 @@ def batched(plan: Any, work: Any, describe: Any) -> Batched:
         requests = batch_requests(plan)
         work >> requests
         jobs = batch_jobs(requests)
-        run = BatchJobOperator.partial(
-            task_id="run_batch",
-            pool=Pool.BATCH,
-            map_index_template="{{ task.config['jobName'] }}",
-            execution_timeout=timedelta(days=8),  # the longest deadline that may be set, and time to stop a job
-            retries=10,  # the account's quota of jobs may be taken for hours
-            doc_md="Run one Bedrock batch job, once, and wait for it while its log shows how far it is.",
-        ).expand(config=jobs)
-        collected = collect_batch.partial(plan=plan).expand(job=run.output)
+        collected = one_batch.partial(plan=plan).expand(config=jobs)
         rest = describe.override(task_id="describe_rest").expand(shard=batch_rest(requests, collected))
     return Batched(jobs, collected, rest)
+
+
+@task_group(prefix_group_id=False)
+def one_batch(plan: Any, config: Any) -> Any:
+    """Run one job and collect what it left, whatever becomes of the others."""
+    job = BatchJobOperator(
+        task_id="run_batch",
+        config=config,
+        pool=Pool.BATCH,
+        map_index_template="{{ task.config['jobName'] }}",
+        execution_timeout=timedelta(days=8),  # the longest deadline that may be set, and time to stop a job
+        retries=10,  # the account's quota of jobs may be taken for hours
+    )
+    return collect_batch(plan, job.output)
 
 
 @traced_short_circuit(ignore_downstream_trigger_rules=False, multiple_outputs=False)
@@ -67,14 +73,16 @@ def batch_jobs(requests: dict) -> list[dict]:
 )
 async def collect_batch(plan: dict, job: dict) -> dict:
     """Judge what a job answered and store it, each product's outcome once; leave the rest for on demand."""
-    from lookbook.descriptions import batch_results
+    from lookbook.descriptions import batch_results, spending
 
-    return await batch_results.collect(plan["uri"], job)
+    with spending.entered():  # whatever the month's budget: the answers are paid for
+        return await batch_results.collect(plan["uri"], job)
 
 
-@traced_task(trigger_rule=TriggerRule.NONE_FAILED)
-def batch_rest(requests: dict, collected: Any) -> list[dict]:
+@traced_task(trigger_rule=TriggerRule.ALL_DONE)
+def batch_rest(requests: dict | None, collected: list | None) -> list[dict]:
     """Hand out what the jobs didn't finish: too few for a job, unanswered, or not faithful at once."""
-    left = [*requests["rest"], *(shard for one in collected[:] for shard in one["rest"])]
+    unbatched = requests["rest"] if requests else []
+    left = [*unbatched, *(shard for one in collected or [] for shard in one["rest"])]
     share = 1 / max(1, min(len(left), side_by_side()))
     return [shard | {"share": share} for shard in left]
