@@ -30,13 +30,13 @@ def outcome(product_id: str, status: Any = "withheld", text: str = "Green shirts
     return Result(work_item(product_id), status, reasons, text=ProductText(text), request_id=f"r-{product_id}", calls=1)
 
 
-def publish(*outcomes: Result) -> None:
+def publish(*outcomes: Result) -> publishing.Publication:
     """Publish outcomes as a run of ``describe_products`` does."""
     items = [outcome.item for outcome in outcomes]
     write_items(f"{ROOT}/items/0.json", items)
     write_shards(ROOT, ShardPlan(DROP, "sharded", None, (Shard(f"{ROOT}/items/0.json", "all", len(items)),), ()))
     storage.write_json(f"{ROOT}/results/0.json", [outcome.as_dict() for outcome in outcomes])
-    publishing.publish(f"{ROOT}/plan.json", [{"uri": f"{ROOT}/results/0.json"}])
+    return publishing.publish(f"{ROOT}/plan.json", [{"uri": f"{ROOT}/results/0.json"}])
 
 
 def row(product_id: str = "1") -> dict[str, Any]:
@@ -130,8 +130,9 @@ def test_decisions_survive_the_same_text_being_published_again(monkeypatch: pyte
     publish(*outcomes)
     review(answer("Publish", FAITHFUL), answer("Keep withheld"), answer("Withdraw"))
     before = [row(product_id) for product_id in "123"]
-    publish(*outcomes)
+    again = publish(*outcomes)
     assert [row(product_id) for product_id in "123"] == before
+    assert (again.published, again.withheld) == (1, 2), "what a run tells is what it left"
     assert [found["review"] for found in before] == ["published", "kept", "withdrawn"]
 
 

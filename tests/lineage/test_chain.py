@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -117,7 +118,7 @@ def describe(model_version: str | None, **asked: Any) -> Result:
         plan = planning.plan_products(DROP, [], "run-1")
     with records.recording(task(DESCRIBE, "predict_attributes")) as predicted:
         if model_version:
-            answers = (("38642", "Neck", "V-Neck", 0.93), ("38642", "Fabric", "Linen", 0.4))
+            answers = (("38642", "Neck", "V-Neck", 0.93), ("38642", "Fabric", "Linen", 0.6))
             publish_answers(*answers, version=model_version, picture_sha256=sha256(PICTURE), **asked)
             if asked:
                 records.writes("transform_job", asked["transform_job"], "arn")
@@ -223,10 +224,10 @@ def test_facts_and_predictions_have_their_source_and_probability(whole: tuple[Re
     _, chain = whole
     assert link(chain, "facts").details["Fabric"] == "Cotton (catalogue)"
     assert link(chain, "facts").details["Neck"] == "V-Neck (model v1, probability 0.930)"
-    assert link(chain, "facts").details["difference in Fabric"] == "catalogue Cotton, model Linen (probability 0.400)"
+    assert link(chain, "facts").details["difference in Fabric"] == "catalogue Cotton, model Linen (probability 0.600)"
     assert link(chain, "attribute predictions").details == {
         "Neck": "V-Neck (probability 0.930)",
-        "Fabric": "Linen (probability 0.400)",
+        "Fabric": "Linen (probability 0.600)",
     }
 
 
@@ -265,6 +266,16 @@ def test_every_link_names_the_task_instances_that_made_it(whole: tuple[Result, C
     assert makers(link(chain, "training job")) == ["retrain_attribute_model · run-1 · train"]
     assert makers(link(chain, "model package")) == ["retrain_attribute_model · run-1 · register"]
     assert makers(link(chain, "endpoint config")) == ["retrain_attribute_model · run-1 · deploy"]
+
+
+def test_a_text_that_a_person_edited_names_them_and_why(described: Result) -> None:
+    rows = tables.read("descriptions.descriptions").to_pylist()
+    at = datetime(2026, 11, 17, 9, 30, tzinfo=UTC)
+    decided = {"review": "overruled", "edited": True, "reviewed_by": "ada", "reviewed_at": at, "review_reason": "Seen."}
+    reviewed = pa.Table.from_pylist([row | decided for row in rows], schema=DESCRIPTIONS)
+    tables.replace("descriptions.descriptions", reviewed, "drop_id is not null")
+    told = queries.chain("38642").root.details["review"]
+    assert told == "overruled by ada, who edited the text (2026-11-17 09:30 UTC): Seen."
 
 
 def test_a_changed_picture_is_noticed(described: Result) -> None:

@@ -78,6 +78,7 @@ def of_drop(drop_id: str, chosen: Chosen) -> str:
         _pairs(drop_id, meant),
         _products(drop_id, rows),
         _more(drop_id, len(meant), chosen),
+        pages.note("Where a product's description came from: make lineage PRODUCT=<id>"),
     ]
     products = len(set(found["product_id"].to_pylist()))
     return pages.page(f"Findings of drop {drop_id}", f"{len(found)} findings of {products} products. {_INTRO}", parts)
@@ -137,7 +138,6 @@ def _products(drop_id: str, rows: Sequence[Row]) -> str:
 
 def _product(drop_id: str, row: Row) -> list[object]:
     picture = f"../pictures/{quote(drop_id)}/{quote(row['product_id'])}"
-    # Its lineage is asked for on the command line: `make lineage PRODUCT=<id>`.
     run = f"../../dags/describe_products/runs/{quote(row['first_seen_run'] or '', safe='')}"
     return [
         f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy" height="120"></a>',

@@ -54,15 +54,16 @@ class Publication:
 def publish(plan_uri: str, results: Sequence[Mapping[str, Any]]) -> Publication:
     """Give every product of the plan its row: published, withheld (why) or failed (why).
 
-    Products whose description is unchanged keep their rows; products outside the plan are not touched. A product
-    that no list of outcomes names is looked up by its input, and failed if it has no outcome there either.
+    Products whose description is unchanged keep their rows; products outside the plan are not touched; what a person
+    decided about a text stands (:func:`lookbook.descriptions.reviewed.keep`). A product that no list of outcomes names
+    is looked up by its input, and failed if it has no outcome there either.
 
     Args:
         plan_uri: of :func:`lookbook.descriptions.planning.plan_products`.
         results: what the mapped tasks returned, in any order; their ``uri`` is that of a list of outcomes.
     """
     shards = read_shards(plan_uri.rpartition("/")[0])
-    rows = outcomes.rows_of(shards, [result["uri"] for result in results])
+    rows = reviewed.keep(shards.drop_id, outcomes.rows_of(shards, [result["uri"] for result in results]))
     snapshot = _commit(shards.drop_id, rows) if len(rows) else None
     published = _publication(shards, rows, snapshot)
     _report(published)
@@ -71,7 +72,7 @@ def publish(plan_uri: str, results: Sequence[Mapping[str, Any]]) -> Publication:
 
 def _commit(drop_id: str, rows: pa.Table) -> str:
     of_products = And(tables.equals("drop_id", drop_id), tables.one_of("product_id", rows["product_id"].to_pylist()))
-    return tables.replace(TABLE, reviewed.keep(drop_id, rows), of_products)
+    return tables.replace(TABLE, rows, of_products)
 
 
 def _publication(shards: ShardPlan, rows: pa.Table, snapshot: str | None) -> Publication:

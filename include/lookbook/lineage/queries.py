@@ -90,6 +90,7 @@ def _description(row: Row) -> Link:
         details=_stated(
             status=row["status"],
             reasons="; ".join(row["reasons"] or ()),
+            review=_review(row),
             text=row["description"],
             result=row["result_uri"],
         ),
@@ -97,6 +98,15 @@ def _description(row: Row) -> Link:
         problem=f"{row['result_uri']} is gone" if row["result_uri"] and not stored else None,
         sources=tuple(source for source in sources if source),
     )
+
+
+def _review(row: Row) -> str | None:
+    """Say what a person decided, who it was and when, and whether the text is theirs."""
+    if not row["review"]:
+        return None
+    edited = ", who edited the text" if row["edited"] else ""
+    why = f": {row['review_reason']}" if row["review_reason"] else ""
+    return f"{row['review']} by {row['reviewed_by']}{edited} ({row['reviewed_at']:%Y-%m-%d %H:%M} UTC){why}"
 
 
 def _request(row: Row) -> Link | None:

@@ -119,7 +119,14 @@ def _text_fields(question: Question) -> dict[str, Param]:
         return _field("\n".join(entries), title, "One a line", 2000)
 
     return {
-        "title": _field(text.title, "Title", "Of the product's page", 200),
+        "title": Param(
+            text.title or None,
+            type=["null", "string"],
+            maxLength=200,
+            title="Title",
+            description="Of the product's page",
+            source="task",
+        ),
         "description": _field(text.description, "Description", "It is checked again once you publish it", 5000),
         "bullet_points": lines(text.bullet_points, "Bullet points"),
         "keywords": lines(text.keywords, "Keywords"),
