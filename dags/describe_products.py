@@ -31,6 +31,7 @@ from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
 from lookbook_airflow.describing import export, findings_reported
 from lookbook_airflow.description_runs import description_params, find_drops, one_run_each, side_by_side
 from lookbook_airflow.endpoint_life import with_endpoint
+from lookbook_airflow.labels import SHARD_LABEL, labelled
 from lookbook_airflow.lineage import collect_lineage, drop_of, traced_short_circuit, traced_task
 from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
 from lookbook_airflow.transforming import transformed
@@ -81,7 +82,7 @@ def describe_products():
 
     @traced_task(
         pool=Pool.DESCRIBE,
-        map_index_template="{{ task.op_kwargs['shard']['label'] }}",
+        map_index_template=SHARD_LABEL,
         execution_timeout=timedelta(hours=1),
     )
     async def describe(shard: dict, ti: Any = None) -> dict:
@@ -89,14 +90,14 @@ def describe_products():
         from lookbook.descriptions import budget, writing
 
         with budget.within_month():
-            return await writing.describe_shard(shard, last_try=ti.try_number > ti.max_tries)
+            return labelled(shard, await writing.describe_shard(shard, last_try=ti.try_number > ti.max_tries))
 
     @traced_task(pool=Pool.PUBLISH, outlets=[PRODUCT_DESCRIPTIONS], trigger_rule=TriggerRule.ALL_DONE)
     def publish(work: list, results: list, outlet_events: Any = None, dag_run: Any = None, ti: Any = None) -> dict:
         """Commit every product's outcome in one go: published, withheld or failed, with the reason."""
         from lookbook.descriptions import estimate, publishing
 
-        plan, done = ti.xcom_pull(task_ids="plan"), [one for described in results for one in described[:]]
+        plan, done = ti.xcom_pull(task_ids="plan"), [one for many in results if many for one in many[:]]
         if not any(work) and not done:  # all is unchanged, or what it costs was not approved
             raise AirflowSkipException("There is nothing to publish: nothing was handed out.")
         if not dag_run.partition_key:

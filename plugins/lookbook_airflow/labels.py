@@ -1,0 +1,21 @@
+"""What mapped tasks are called in the UI: by what they do, and once they are done, by what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+# Rendered before the task runs and again after it.
+SHARD_LABEL = "{{ outcome | default(task.op_kwargs['shard']['label']) }}"
+
+_COUNTED = ("published", "withheld", "failed")
+
+
+def labelled(shard: Mapping[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+    """Name the mapped task that described ``shard`` by its counts, and return them: *shard 1 of 9: 98 published …*."""
+    counts = ", ".join(f"{done[name]} {name}" for name in _COUNTED if done[name])
+    context: Any = get_current_context()
+    context["outcome"] = f"{shard['label']}: {counts}"
+    return done
