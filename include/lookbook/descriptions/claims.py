@@ -30,6 +30,7 @@ _CALENDAR = frozenset({"monday", "tuesday", "wednesday", "thursday", "friday", "
 @dataclass(frozen=True)
 class _Kind:
     said: str
+    always: bool
     patterns: tuple[re.Pattern[str], ...]
 
 
@@ -52,7 +53,7 @@ def load() -> _Claims:
     for entry in content.values():
         phrases |= {words(phrase): None for phrase in entry.get("unless", ())}
     kinds = {
-        name: _Kind(entry["said"], tuple(re.compile(pattern) for pattern in entry.get("patterns", ())))
+        name: _Kind(entry["said"], entry.get("always", False), tuple(map(re.compile, entry.get("patterns", ()))))
         for name, entry in content.items()
     }
     return _Claims(phrases, kinds, lexicon.lengths_of(phrases))
@@ -88,7 +89,8 @@ def _phrases(text: str, facts: Sequence[Fact], known: _Claims) -> Iterator[tuple
     while position < len(read):
         length = lexicon.longest_at(read, position, known.phrases, known.lengths)
         kind = known.phrases[read[position : position + length]] if length else _number(read[position])
-        if kind and not own.issuperset(range(position, position + (length or 1))):
+        excused = own.issuperset(range(position, position + (length or 1)))
+        if kind and (known.kinds[kind].always or not excused):
             yield kind, " ".join(read[position : position + (length or 1)])
         position += length or 1
 

@@ -14,6 +14,10 @@ from functools import lru_cache
 MAX_VALUE_LENGTH = 60  # characters; the longest attribute value of 44,446 real products has 37
 MAX_VALUE_WORDS = 6  # a longer "value" is prose, and prose is where instructions hide
 
+# "Silk - Price: 1" imitates a line of facts, "%(x)s" a place to fill in; no value of 44,446 real products does either.
+_NO_VALUE = re.compile(r":\s|%\(")
+    r":\s"
+)  # "Silk - Price: 1" imitates a line of facts; no real value has a colon and a space
 _MARKUP = re.compile(r"[<>{}\[\]`|\\]")
 # A catalogue has few names and values, each thousands of times.
 _REMEMBERED = 8192
@@ -32,9 +36,9 @@ def one_line(text: str) -> str:
 
 @lru_cache(maxsize=_REMEMBERED)
 def fact_value(text: str | None) -> str:
-    """Return a fact's value fit for a prompt, or ``""`` for text that is too long to be a value."""
+    """Return a fact's value fit for a prompt, or ``""`` for text that is no value: too long, or in disguise."""
     value = one_line(text or "").strip("-–—*• ")
-    if len(value) > MAX_VALUE_LENGTH or len(value.split()) > MAX_VALUE_WORDS:
+    if _NO_VALUE.search(value) or len(value) > MAX_VALUE_LENGTH or len(value.split()) > MAX_VALUE_WORDS:
         return ""
     return value
 
