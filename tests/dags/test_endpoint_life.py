@@ -48,6 +48,19 @@ def test_products_are_asked_about_when_the_endpoint_is_there(dags: dict[str, DAG
     assert closed.is_teardown and "predict_attributes" in closed.upstream_task_ids
 
 
+def test_the_endpoint_is_there_from_the_choice_of_a_challenger_until_it_is_gone(dags: dict[str, DAG]) -> None:
+    dag = dags["shadow_attribute_model"]
+    assert "choose" in dag.get_task("open_endpoint").upstream_task_ids
+    assert "verify_alone" in dag.get_task("close_endpoint").upstream_task_ids
+    assert "open_endpoint" in dag.get_task("shadow_on").get_flat_relative_ids(upstream=True)
+
+
+def test_a_challenger_is_taken_off_whatever_became_of_putting_it_on(dags: dict[str, DAG]) -> None:
+    off = dags["shadow_attribute_model"].get_task("shadow_off")
+    assert off.is_teardown and {"shadow_requests", "compare"} == off.upstream_task_ids
+    assert not dags["shadow_attribute_model"].get_task("shadow_on").is_setup
+
+
 def test_the_endpoint_is_let_go_of_after_work_that_failed(aws_server: str, run_dag: RunDag) -> None:
     @dag(schedule=None, default_args=DEFAULT_ARGS | {"retries": 0})
     def asking() -> None:

@@ -51,8 +51,7 @@ def put_on(account: Any, shadow: Shadow) -> str:
 
 def captured(shadow: Shadow, requests: int) -> None:
     """Wait until so many requests of both are captured."""
-    both = (shadow_capture.champions, shadow_capture.challengers)
-    wait_for(lambda: all(len(read(shadow).events) == requests for read in both))
+    wait_for(lambda: shadow_capture.numbers(shadow) == (requests, requests))
 
 
 def line(event: str, inference_id: str | None = None, version: str = "v1", **values: str | None) -> str:
@@ -131,6 +130,9 @@ async def test_a_challenger_is_compared_on_the_same_requests_and_nobody_gets_its
     package = registry.describe(challenger)
     assert package["ModelApprovalStatus"] == PENDING
     assert package["CustomerMetadataProperties"]["shadow_agreement"] == "0.0000"
+    # What a run could not take off, the next one does.
+    again = shadows.choose(None, 1.0, "manual__2")
+    assert (again.serving_config, again.config_alone) == (config, alone)
     # A deployment that fails meanwhile goes back to the champion alone.
     assert serving.serving_requests(challenger)["way_back"]["EndpointConfigName"] == alone
 

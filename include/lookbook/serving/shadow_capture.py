@@ -68,10 +68,16 @@ def challengers(shadow: Shadow) -> Captured:
     return _captured(shadow, shadows.VARIANT)
 
 
+def numbers(shadow: Shadow) -> tuple[int, int]:
+    """Return how many requests champion and challenger answered, as far as they are captured."""
+    champion, challenger = (sum(1 for _ in _lines(shadow, variant)) for variant in (CHAMPION, shadows.VARIANT))
+    return champion, challenger
+
+
 def _captured(shadow: Shadow, variant: str) -> Captured:
     events: list[Event] = []
     unread = 0
-    for line in _lines(f"{shadow.captured_uri}/{get_settings().endpoint_name}/{variant}/"):
+    for line in _lines(shadow, variant):
         try:
             events.append(_event(line))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
@@ -80,8 +86,8 @@ def _captured(shadow: Shadow, variant: str) -> Captured:
     return Captured(tuple(events), unread)
 
 
-def _lines(prefix: str) -> Iterator[bytes]:
-    for stored in storage.list_objects(prefix):
+def _lines(shadow: Shadow, variant: str) -> Iterator[bytes]:
+    for stored in storage.list_objects(f"{shadow.captured_uri}/{get_settings().endpoint_name}/{variant}/"):
         yield from storage.read_bytes(stored.uri).splitlines()
 
 

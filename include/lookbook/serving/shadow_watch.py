@@ -46,7 +46,7 @@ def look(
     """
     if not shadows.is_on(endpoint_config):
         return _ended("another deployment took the endpoint over", now)
-    answered = len(shadow_capture.challengers(shadow).events)
+    champions, answered = shadow_capture.numbers(shadow)
     if enough is not None and answered >= enough:
         return _ended(f"enough is answered, requests: {answered}", now)
     sent = shadow_replay.read(replay_uri)
@@ -54,21 +54,14 @@ def look(
     if now < over:
         log.info("The challenger answered %d requests; it stays until %s.", answered, over)
         return None
-    return _when_written(shadow, sent.requests, answered, over, now)
-
-
-def _when_written(shadow: Shadow, requests: int, answered: int, over: datetime, now: datetime) -> Watched | None:
-    """End once what both answered to what the run sent is captured, or nothing more is written.
-
-    A challenger that gets only a share of the requests, or fails some, answers fewer of them than the champion.
-    """
-    champions = len(shadow_capture.champions(shadow).events)
-    if champions >= requests and answered >= requests:
+    # A challenger that gets only a share of the requests, or fails some, answers fewer of them than the champion.
+    missing = sent.requests - champions
+    if missing <= 0 and answered >= sent.requests:
         return _ended("the time is over, and every answer is captured", now)
-    if champions >= requests and _is_quiet(shadow, now):
+    if missing <= 0 and _is_quiet(shadow, now):
         return _ended("the time is over, and nothing more is captured", now)
     if now >= over + _LONGEST_WRITING:
-        return _ended(f"the time is over, and {max(requests - champions, 0)} answers were not captured in time", now)
+        return _ended(f"the time is over, and {max(missing, 0)} answers were not captured in time", now)
     return None
 
 
