@@ -16,8 +16,6 @@ MAX_VALUE_WORDS = 6  # a longer "value" is prose, and prose is where instruction
 
 # "Silk - Price: 1" imitates a line of facts, "%(x)s" a place to fill in; no value of 44,446 real products does either.
 _NO_VALUE = re.compile(r":\s|%\(")
-    r":\s"
-)  # "Silk - Price: 1" imitates a line of facts; no real value has a colon and a space
 _MARKUP = re.compile(r"[<>{}\[\]`|\\]")
 # A catalogue has few names and values, each thousands of times.
 _REMEMBERED = 8192
