@@ -130,7 +130,7 @@ class Batches:
         self._set(identity, "InProgress")
         shares = place.find(self._settings.bedrock_faults) or FaultShares()
         records = Records(self._models, place, job["modelInvocationType"], shares, identity)
-        counts = files.counts()
+        counts = await run_in_threadpool(files.counts)
         for lines in _chunks(files.unanswered()):
             if self._stopped[identity].is_set():
                 return "Stopped"
@@ -157,7 +157,8 @@ class Batches:
             logger.info("Batch job %s (%s): %d of %d", job["_id"], job["jobName"], done, job["totalRecordCount"])
 
     async def _finish(self, job: Document, files: Files, status: str) -> None:
-        counts, location = files.counts(), job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
+        counts = await run_in_threadpool(files.counts)
+        location = job["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"]
         manifest = {
             "totalRecordCount": job.get("totalRecordCount", 0),
             **_counted(counts),
