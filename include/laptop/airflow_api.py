@@ -169,7 +169,7 @@ class AirflowApi:
         self, method: str, path: str, body: Any = None, params: dict[str, Any] | None = None
     ) -> httpx.Response:
         """Send a request, logging in where Airflow asks for it; a database that is busy is asked again."""
-        response = self._client.request(method, path, json=body, params=params)
+        response = self._sent(method, path, body, params)
         for attempt in range(1, _ATTEMPTS):
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 self._log_in()
@@ -177,8 +177,17 @@ class AirflowApi:
                 time.sleep(attempt * _PATIENCE_S)
             else:
                 break
-            response = self._client.request(method, path, json=body, params=params)
+            response = self._sent(method, path, body, params)
         return response
+
+    def _sent(self, method: str, path: str, body: Any, params: dict[str, Any] | None, tries: int = 1) -> httpx.Response:
+        """Send a request; one that changes nothing is sent again when a loaded machine gives no answer in time."""
+        try:
+            return self._client.request(method, path, json=body, params=params)
+        except httpx.TimeoutException as error:
+            if method == "GET" and tries < _ATTEMPTS:
+                return self._sent(method, path, body, params, tries + 1)
+            raise LaptopError(f"Airflow gave no answer to {method} {path} in time, {tries} times.") from error
 
     def _log_in(self) -> None:
         self._client.headers.pop("Authorization", None)

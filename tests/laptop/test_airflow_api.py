@@ -6,7 +6,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import httpx
 import pytest
 
 from laptop import airflow_api
@@ -113,3 +115,35 @@ def test_tasks_are_ordered_as_they_wait_for_one_another() -> None:
     tasks = [task("publish"), task("describe", "publish", mapped=True), task("plan", "describe", "publish")]
 
     assert _in_order(tasks) == {"plan": False, "describe": True, "publish": False}
+
+
+def test_a_question_that_gets_no_answer_in_time_is_asked_again(
+    server: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.prepared = [(200, '{"value": [1]}')]
+    with AirflowApi(server.address, "password") as api:
+        send, late = api._client.request, iter([True, True, False])
+
+        def slow(*arguments: Any, **options: Any) -> httpx.Response:
+            if next(late):
+                raise httpx.ReadTimeout("timed out")
+            return send(*arguments, **options)
+
+        monkeypatch.setattr(api._client, "request", slow)
+        assert api.xcom(RUN, "plan") == [1]
+
+
+def test_what_changes_something_is_not_sent_twice(server: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def slow(method: str, *arguments: Any, **options: Any) -> httpx.Response:
+        sent.append(method)
+        raise httpx.ReadTimeout("timed out")
+
+    with AirflowApi(server.address, "password") as api:
+        monkeypatch.setattr(api._client, "request", slow)
+        with pytest.raises(LaptopError, match="no answer to POST"):
+            api.trigger("ingest_drop")
+        assert sent == ["POST"]
+        with pytest.raises(LaptopError, match="no answer to GET .* 5 times"):
+            api.health()
