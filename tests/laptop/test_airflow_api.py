@@ -145,5 +145,5 @@ def test_what_changes_something_is_not_sent_twice(server: Answers, monkeypatch: 
         with pytest.raises(LaptopError, match="no answer to POST"):
             api.trigger("ingest_drop")
         assert sent == ["POST"]
-        with pytest.raises(LaptopError, match="no answer to GET .* 5 times"):
+        with pytest.raises(LaptopError, match=r"no answer to GET .* 5 times"):
             api.health()
