@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -18,10 +19,9 @@ from tests.descriptions.conftest import (
     work_item,
 )
 
-from local_aws.bedrock.quota import Bucket
 from lookbook import storage
 from lookbook.descriptions import bedrock as bedrock_calls
-from lookbook.descriptions import plans, writing
+from lookbook.descriptions import plans, routes, writing
 from lookbook.descriptions.asking import asking
 from lookbook.descriptions.conversation import Reply
 from lookbook.descriptions.plans import WorkItem
@@ -224,18 +224,95 @@ async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedB
     assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20}
 
 
-async def test_a_shard_outlasts_a_quota(bedrock: ScriptedBedrock) -> None:
-    bucket, throttled = Bucket(1200, time.monotonic), []
-    bucket.take(1190)
+async def test_a_shard_outlasts_throttling(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = lambda request: (
+        refused("ThrottlingException", 429) if len(bedrock.requests) % 3 == 0 else faithful(request)
+    )
+    summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(40))), AT_ONCE)
+    assert (summary["published"], summary["failed"], len(bedrock.requests)) == (40, 0, 59)
+
+
+async def test_a_task_told_to_end_stores_what_is_in_flight_and_asks_no_more(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_DESCRIPTION_CONCURRENCY", "3")
+    get_settings.cache_clear()
 
     def respond(request: dict[str, Any]) -> Answer:
-        if bucket.has(1):
-            bucket.take(1)
-            return faithful(request)
-        throttled.append(request)
-        return refused("ThrottlingException", 429)
+        if len(bedrock.requests) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return faithful(request)
+
+    before, bedrock.respond = signal.getsignal(signal.SIGTERM), respond
+    with pytest.raises(RetryableError, match="told to stop"):
+        await writing.describe_shard(shard(*(work_item(str(number)) for number in range(40))), AT_ONCE)
+    stored = list(storage.list_objects("s3://lookbook/descriptions/"))
+    assert 2 <= len(stored) == len(bedrock.requests) < 40
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+async def test_a_cancelled_task_still_stores_a_text_that_was_paid_for(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_once, storing = storage.write_once_async, asyncio.Event()
+
+    async def write_slowly(*args: Any) -> bool:
+        storing.set()
+        await asyncio.sleep(0.05)
+        return await write_once(*args)
+
+    monkeypatch.setattr(storage, "write_once_async", write_slowly)
+    bedrock.script = [said(GOOD)]
+    describing = asyncio.create_task(describe(work_item()))
+    await storing.wait()
+    describing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await describing
+    assert storage.find(work_item().result_uri) is not None
+
+
+async def test_on_the_last_try_a_product_without_an_answer_is_recorded_as_failed(bedrock: ScriptedBedrock) -> None:
+    bedrock.respond = lambda request: (
+        refused("InternalServerException", 500) if "Linen" in str(request) else faithful(request)
+    )
+    reference = shard(work_item("1"), work_item("2", Fabric="Linen"))
+    summary = await writing.describe_shard(reference, AT_ONCE, last_try=True)
+    assert (summary["published"], summary["failed"]) == (1, 1)
+    failed = Result.from_dict(storage.read_json(summary["uri"])[1])
+    assert failed.failure == "retryable"
+    assert storage.find(failed.item.result_uri) is None
+
+
+async def test_who_wrote_and_where_and_its_price_are_recorded(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_TEXT_FALLBACKS", '["amazon.nova-lite-v1:0@eu-west-1"]')
+    get_settings.cache_clear()
+    monkeypatch.setattr(routes, "_FAILURES", 2)
+    monkeypatch.setattr(routes, "_SILENT_S", 0.0)
+    first = work_item().text_model_id
+
+    def respond(request: dict[str, Any]) -> Answer:
+        if bedrock.requests[-1]["modelId"] == first:
+            return refused("ThrottlingException", 429)
+        return said(GOOD, input_tokens=1000, output_tokens=100)
 
     bedrock.respond = respond
-    summary = await writing.describe_shard(shard(*(work_item(str(number)) for number in range(40))))
-    assert (summary["published"], summary["failed"]) == (40, 0)
-    assert throttled
+    result = await describe(work_item())
+    assert (result.written_by, result.region) == ("amazon.nova-lite-v1:0", "eu-west-1")
+    assert result.cost_usd == pytest.approx(0.000084)
+    assert result.row()["text_model_id"] == "amazon.nova-lite-v1:0"
+    assert result.latency_ms is not None
+
+
+async def test_a_text_that_a_batch_job_wrote_is_only_mended(bedrock: ScriptedBedrock) -> None:
+    item, (_, bad, _) = work_item(), said(BAD, input_tokens=1000, output_tokens=100)
+    assert isinstance(bad, dict)
+    firsts = {item.input_hash: bad | {"ResponseMetadata": {"RequestId": "of-the-job"}}}
+    storage.write_json("s3://lookbook/plans/run/firsts/x.json", firsts)
+    bedrock.script = [said(GOOD, input_tokens=1000, output_tokens=100)]
+    reference = shard(item) | {"firsts": "s3://lookbook/plans/run/firsts/x.json"}
+    summary = await writing.describe_shard(reference, AT_ONCE)
+    result = Result.from_dict(storage.read_json(summary["uri"])[0])
+    assert (result.status, result.calls, len(bedrock.requests)) == ("published", 2, 1)
+    assert result.cost_usd == pytest.approx(0.0012 + 0.0006)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -84,12 +85,16 @@ class Turn:
         return self._ends_at is not None
 
 
+class StoppedError(RetryableError):
+    """No more calls are made, for the task has to end."""
+
+
 class Asking:
     """Asks the first route that answers, on behalf of many; what is found out about a route, all profit from."""
 
     def __init__(self, routes: Sequence[Route], backoff: Backoff) -> None:
         self.routes, self.backoff = routes, backoff
-        self._changed = asyncio.Event()
+        self._changed, self._stopping = asyncio.Event(), asyncio.Event()
 
     def turn(self, order: int) -> Turn:
         """Return the place of the product that came ``order``-th."""
@@ -105,6 +110,7 @@ class Asking:
         Raises:
             PermanentError: the request was refused.
             RetryableError: there was no answer before the product's time was over, or so many failures.
+            StoppedError: :meth:`stop` was called.
         """
         faults = throttles = 0
         last: Exception | None = None
@@ -128,13 +134,19 @@ class Asking:
             if faults >= self.backoff.attempts or wait >= turn.left_s():
                 raise _gave_up(route.target, faults + throttles, last) from last
             log.debug("%s Attempt %d; next in %.1f s.", last, faults + throttles, wait)
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait)
+
+    def stop(self) -> None:
+        """Make no more calls; those in flight go on."""
+        self._stopping.set()
+        self.look_again()
 
     async def _admitted(self, request: Mapping[str, Any], turn: Turn, last: Exception | None) -> tuple[Route, Place]:
         """Wait for a place on the first route that answers."""
         try:
             async with asyncio.timeout(turn.left_s() if turn.begun else None) as timeout:
-                while True:
+                while not self._stopping.is_set():
                     route = next((route for route in self.routes if route.breaker.lets_pass()), None)
                     if route is None:
                         turn.begin()
@@ -143,6 +155,7 @@ class Asking:
                     elif place := await _entered(route, turn.order, _tokens_of(request, route)):
                         turn.begin()
                         return route, place
+                raise StoppedError("The task was told to stop before there was an answer.")
         except TimeoutError:
             raise _gave_up(self.routes[0].target, 0, last) from last
 

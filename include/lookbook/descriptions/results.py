@@ -71,7 +71,8 @@ class Result:
         }
         # Not asdict(), which copies to the last value: a run may have 44,000 of these.
         columns = {**vars(item), **vars(self), **(vars(self.text) if self.text else {}), **facts, "result_uri": uri}
-        return {name: value for name, value in columns.items() if name not in ("item", "text", "label")}
+        columns["text_model_id"] = self.written_by or item.text_model_id
+        return {name: value for name, value in columns.items() if name not in ("item", "text", "label", "written_by")}
 
 
 def task_columns(task: TaskKey | None) -> dict[str, Any]:

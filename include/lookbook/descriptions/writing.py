@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import signal
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lookbook import storage
@@ -84,12 +87,28 @@ async def describe_shard(
     mode = "per_product" if len(items) == 1 else "sharded"
     share, alone = reference.get("share", 1.0), len(items) == 1
     async with asking(items[0].text_model_id, share, backoff, alone=alone) as asked:
-        outcomes = await _all(items, asked, mode, firsts)
+        with _stopped_by_sigterm(asked):
+            outcomes = await _all(items, asked, mode, firsts)
     results = _results(reference["label"], items, outcomes, last_try=last_try)
     uri = result_uri_of(reference["uri"])
     stored = await asyncio.to_thread(storage.write_json, uri, [result.as_dict() for result in results])
     _report(results, stored)
     return {"uri": uri, **_by_status(results)}
+
+
+@contextmanager
+def _stopped_by_sigterm(asked: Asking) -> Iterator[None]:
+    """Make no more calls once the process is told to end; what is in flight has some seconds left to be stored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, asked.stop)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
 
 
 async def _all(items: Sequence[WorkItem], asked: Asking, mode: str, firsts: Mapping[str, Any]) -> list[Outcome]:
