@@ -13,6 +13,7 @@ from lookbook.settings import Settings, get_settings
 FACTS = [Fact("Article Type", "Shirts"), Fact("baseColour", "Blue")]
 # A prompt in service never changes: what was written with it names this checksum. Add a version instead.
 CHECKSUMS = {
+    "faithfulness_judge@1": "4875c23d62664528cce686fb727ce98136d5a199d57c71faef5fc9c7a71eaa80",
     "product_description@1": "0e1477149c40875f6756a574be8c56cb3a9fd5407affd4b57d5757f5272f4193",
     "product_description@2": "7ee824961246ebf3975188dc73dd9195d34dfa7c9b223d05f0b5f1ac339ffa99",
 }
@@ -49,7 +50,7 @@ def test_no_placeholder_is_left_in_a_prompt() -> None:
     for version in prompts.versions():
         prompt = prompts.load(version)
         texts = [prompt.system, prompt.first_message(FACTS), prompt.rewrite_message(FACTS, ["it is wrong"])]
-        assert not [text for text in texts if "{" in text], version
+        assert not [text for text in texts if "{" in text.replace("{text}", "")], version
 
 
 def test_a_value_that_looks_like_a_placeholder_is_left_as_it_is() -> None:

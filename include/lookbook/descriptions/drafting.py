@@ -6,10 +6,11 @@ How the model is reached is the caller's: live calls and batch jobs draft alike.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lookbook.descriptions import checking, prompts, structured
+from lookbook.descriptions import checking, judging, prompts, structured
 from lookbook.descriptions.conversation import Messages, Reply, first_messages, repair_messages
+from lookbook.descriptions.judging import Consult
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.prompts import Prompt
 from lookbook.descriptions.texts import ProductText
@@ -19,21 +20,26 @@ Ask = Callable[[Messages], Awaitable[Reply]]
 
 @dataclass(frozen=True)
 class Draft:
-    """A text with what is wrong with it, and the replies that it took; ``text`` is ``None`` if none can be read."""
+    """A text with what is wrong with it, and the replies that it took; ``text`` is ``None`` if none can be read.
+
+    ``opinions`` are the replies of the judge, who is another model than the one that writes.
+    """
 
     replies: tuple[Reply, ...]
     text: ProductText | None
     problems: tuple[str, ...]
+    opinions: tuple[Reply, ...] = ()
 
 
-async def draft(item: WorkItem, ask: Ask) -> Draft:
+async def draft(item: WorkItem, ask: Ask, consult: Consult | None = None) -> Draft:
     """Have one product's text written and, if it isn't faithful, written once more.
 
     Args:
         item: the facts and everything else that decides the text.
         ask: has a model continue a conversation.
+        consult: has a judge read a text that passed the check.
     """
-    return await finish(item, judge(item, (await ask(first_messages(item)),)), ask)
+    return await finish(item, judge(item, (await ask(first_messages(item)),)), ask, consult)
 
 
 def judge(item: WorkItem, replies: tuple[Reply, ...]) -> Draft:
@@ -47,12 +53,23 @@ def judge(item: WorkItem, replies: tuple[Reply, ...]) -> Draft:
     return Draft(replies, text, tuple(problems))
 
 
-async def finish(item: WorkItem, first: Draft, ask: Ask) -> Draft:
+async def finish(item: WorkItem, first: Draft, ask: Ask, consult: Consult | None = None) -> Draft:
     """Return a first draft if nothing is wrong with it or nothing can be mended; else have it written again."""
+    first = await _with_opinion(item, first, consult)
     last = first.replies[-1]
     if not first.problems or last.withheld:
         return first
-    return judge(item, (*first.replies, await ask(repair_messages(item, last, first.problems))))
+    again = judge(item, (*first.replies, await ask(repair_messages(item, last, first.problems))))
+    return await _with_opinion(item, replace(again, opinions=first.opinions), consult)
+
+
+async def _with_opinion(item: WorkItem, draft: Draft, consult: Consult | None) -> Draft:
+    """Have the judge read a text that the check has nothing against."""
+    if consult is None or draft.problems or draft.text is None:
+        return draft
+    opinion = await consult(draft.text)
+    objections = judging.objections_of(opinion, item.language)
+    return replace(draft, problems=tuple(objections), opinions=(*draft.opinions, opinion))
 
 
 def _read(reply: Reply, prompt: Prompt) -> tuple[ProductText | None, list[str]]:
