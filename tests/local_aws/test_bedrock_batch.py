@@ -293,18 +293,24 @@ def test_jobs_that_wait_for_another_expire_or_are_stopped_and_a_stopped_one_keep
     assert _refusal(lambda: slow.bedrock.stop_model_invocation_job(jobIdentifier=running))[1] == "ConflictException"
 
 
-def test_a_job_survives_the_gateway(tmp_path: Path) -> None:
-    gateway = LocalAws(tmp_path / "state", LOCAL_AWS_BATCH_RATE="200").start()
+def test_jobs_survive_the_gateways_death_and_its_end(tmp_path: Path) -> None:
+    gateway = LocalAws(tmp_path / "state", LOCAL_AWS_BATCH_RATE="200", LOCAL_AWS_BATCH_CAPACITY="1").start()
     gateway.client("s3").create_bucket(Bucket="data")
     batch = Batch(gateway)
-    arn = batch.create(batch.put("survivor.jsonl", _records(200)))
+    arn = batch.create(batch.put("survivor.jsonl", _records(400)))
     before = wait_for(lambda: batch.job(arn).get("processedRecordCount"))
+    waiting = batch.create(batch.put("waiting.jsonl", _records(100)))
+    wait_for(lambda: batch.job(waiting)["status"] == "Scheduled")
     gateway.kill()
     gateway.start()
+    more = wait_for(lambda: count if (count := batch.job(arn)["processedRecordCount"]) > before else None)
+    assert gateway.stop() == 0
+    gateway.start()
     job = batch.ended(arn)
-    assert job["status"] == "Completed"
-    assert job["processedRecordCount"] == job["successRecordCount"] == 200 > before
-    assert len(batch.output(arn)["survivor.jsonl.out"].splitlines()) == 200
+    assert job["status"] == batch.ended(waiting)["status"] == "Completed"
+    assert job["processedRecordCount"] == job["successRecordCount"] == 400 >= more
+    output = batch.output(arn)["survivor.jsonl.out"]
+    assert len(output.splitlines()) == len(_by_id(output)) == 400
     gateway.stop()
 
 
