@@ -7,12 +7,16 @@ from typing import Any
 import boto3
 import pytest
 from botocore.validate import ParamValidator
-from tests.descriptions.conftest import STRUCTURED, handed_over, said, work_item
+from tests.descriptions.conftest import AT_ONCE, STRUCTURED, Answer, ScriptedBedrock, handed_over, said, work_item
 
-from lookbook.descriptions import conversation, judging
+from lookbook import storage
+from lookbook.descriptions import conversation, judging, plans, writing
 from lookbook.descriptions.conversation import Messages, Reply
+from lookbook.descriptions.cost import cost_usd
 from lookbook.descriptions.drafting import Draft, draft
+from lookbook.descriptions.results import Result
 from lookbook.descriptions.texts import ProductText
+from lookbook.settings import get_settings
 
 ITEM = work_item(prompt=STRUCTURED)
 GOOD = {
@@ -99,3 +103,27 @@ def test_the_judge_is_asked_with_facts_and_text_in_their_fences() -> None:
     assert "- Fabric: Cotton\n</facts>" in asked
     assert "Title: Blue Shirt\nDescription: A blue shirt." in asked
     assert request["toolConfig"]["toolChoice"] == {"tool": {"name": "give_verdict"}}
+
+
+@pytest.mark.usefixtures("aws_server")
+async def test_a_shard_has_its_texts_judged_and_counts_what_that_costs(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_JUDGE_MODEL_ID", "anthropic.claude-3-haiku-20240307-v1:0")
+    get_settings.cache_clear()
+
+    def answer(request: dict[str, Any]) -> Answer:
+        judges = "give_verdict" in str(request.get("toolConfig"))
+        return handed_over(FAITHFUL, name="give_verdict") if judges else handed_over(GOOD)
+
+    bedrock.respond = answer
+    uri = "s3://lookbook/plans/run/items/00000.json"
+    plans.write_items(uri, [ITEM])
+    summary = await writing.describe_shard({"uri": uri, "label": "one", "count": 1}, AT_ONCE)
+    assert summary["published"] == 1
+    stored = Result.from_dict(storage.read_json(ITEM.result_uri))
+    assert (stored.calls, stored.input_tokens, stored.output_tokens) == (2, 200, 40)
+    assert stored.cost_usd == pytest.approx(
+        sum(float(cost_usd(model, 100, 20) or 0) for model in (ITEM.text_model_id, get_settings().judge_model_id or ""))
+    )
+    assert [request["modelId"] for request in bedrock.requests] == [ITEM.text_model_id, get_settings().judge_model_id]

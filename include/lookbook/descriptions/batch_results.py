@@ -15,11 +15,12 @@ from lookbook.descriptions import drafting
 from lookbook.descriptions.batch_files import read_answers
 from lookbook.descriptions.batch_records import answer_of
 from lookbook.descriptions.batch_requests import MODE, items_uri, store_rest
-from lookbook.descriptions.conversation import MalformedReplyError, Messages, Reply, reply_of
+from lookbook.descriptions.conversation import MalformedReplyError, Reply, reply_of
 from lookbook.descriptions.plans import WorkItem, read_items, read_plan, result_uri_of
 from lookbook.descriptions.results import Result, store
 from lookbook.descriptions.writing import result_of
 from lookbook.lineage import records
+from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ async def _take(collection: _Collection, item: WorkItem, output: Any) -> None:
     """Judge an answer: a finished product is stored, another is left with its answer."""
     try:
         answer = answer_of(output)
-        draft = await drafting.finish(item, drafting.judge(item, (reply_of(answer),)), _refuse)
+        consult = _refuse if get_settings().judge_model_id else None
+        draft = await drafting.finish(item, drafting.judge(item, (reply_of(answer),)), _refuse, consult)
     except MalformedReplyError as error:
         collection.counted["malformed"] += 1
         collection.rest.append(item)
@@ -104,7 +106,7 @@ async def _take(collection: _Collection, item: WorkItem, output: Any) -> None:
         collection.results.append(await store(result_of(item, draft, mode=MODE)))
 
 
-async def _refuse(messages: Messages) -> Reply:
+async def _refuse(asked: Any) -> Reply:
     raise _NotMendedHereError
 
 

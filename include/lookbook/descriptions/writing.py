@@ -13,17 +13,19 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 from lookbook import storage
-from lookbook.descriptions import drafting
+from lookbook.descriptions import drafting, judging
 from lookbook.descriptions.asking import Answered, Asking, Backoff, Turn, asking
 from lookbook.descriptions.conversation import Messages, Reply, reply_of, request_of
 from lookbook.descriptions.cost import cost_usd
 from lookbook.descriptions.drafting import Ask, Draft
+from lookbook.descriptions.judging import Consult
 from lookbook.descriptions.plans import WorkItem, read_items, result_uri_of
 from lookbook.descriptions.results import Failure, Result, find_result, store, task_columns
+from lookbook.descriptions.texts import ProductText
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
 from lookbook.progress import Progress
@@ -35,7 +37,12 @@ Outcome = Result | PermanentError | RetryableError
 
 
 async def describe_product(
-    item: WorkItem, asked: Asking, order: int = 0, mode: str | None = None, first: Mapping[str, Any] | None = None
+    item: WorkItem,
+    asked: Asking,
+    order: int = 0,
+    mode: str | None = None,
+    first: Mapping[str, Any] | None = None,
+    judge: Asking | None = None,
 ) -> Result:
     """Write one product's description from its facts, check it, and store the outcome.
 
@@ -47,6 +54,7 @@ async def describe_product(
         order: the product's place among those asked about at the same time.
         mode: how the run asks, for the record.
         first: a Converse response that was paid for already; its text is only to be mended.
+        judge: the open routes to the model that reads each text, if there is one.
 
     Raises:
         PermanentError: Bedrock refused the request.
@@ -58,7 +66,8 @@ async def describe_product(
         return await store(Result(item, "withheld", ("no facts",), mode=mode, **task_columns(records.current_task())))
     turn = asked.turn(order)
     ask = await _ask(item, asked, turn)
-    draft = await (_mended(item, first, ask) if first else drafting.draft(item, ask))
+    consult = _consult(item, judge, order) if judge else None
+    draft = await (_mended(item, first, ask, consult) if first else drafting.draft(item, ask, consult))
     return await store(result_of(item, draft, turn.answered, mode))
 
 
@@ -86,9 +95,12 @@ async def describe_shard(
     firsts = await asyncio.to_thread(storage.read_json, reference["firsts"]) if "firsts" in reference else {}
     mode = "per_product" if len(items) == 1 else "sharded"
     share, alone = reference.get("share", 1.0), len(items) == 1
-    async with asking(items[0].text_model_id, share, backoff, alone=alone) as asked:
+    async with AsyncExitStack() as opened:
+        asked = await opened.enter_async_context(asking(items[0].text_model_id, share, backoff, alone=alone))
+        judge_id = get_settings().judge_model_id
+        judge = await opened.enter_async_context(asking(judge_id, share, backoff, alone=True)) if judge_id else None
         with _stopped_by_sigterm(asked):
-            outcomes = await _all(items, asked, mode, firsts)
+            outcomes = await _all(items, asked, mode, firsts, judge)
     results = _results(reference["label"], items, outcomes, last_try=last_try)
     uri = result_uri_of(reference["uri"])
     stored = await asyncio.to_thread(storage.write_json, uri, [result.as_dict() for result in results])
@@ -111,13 +123,15 @@ def _stopped_by_sigterm(asked: Asking) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-async def _all(items: Sequence[WorkItem], asked: Asking, mode: str, firsts: Mapping[str, Any]) -> list[Outcome]:
+async def _all(
+    items: Sequence[WorkItem], asked: Asking, mode: str, firsts: Mapping[str, Any], judge: Asking | None
+) -> list[Outcome]:
     """Describe the items; what stopped one is its outcome and stops no other."""
     progress = Progress(log, "Descriptions", len(items))
 
     async def one(order: int, item: WorkItem) -> Outcome:
         try:
-            result = await describe_product(item, asked, order, mode, firsts.get(item.input_hash))
+            result = await describe_product(item, asked, order, mode, firsts.get(item.input_hash), judge)
         except (PermanentError, RetryableError) as error:
             log.warning("%s: %s", item.label, error)
             return error
@@ -162,6 +176,15 @@ async def _ask(item: WorkItem, asked: Asking, turn: Turn) -> Ask:
     return ask
 
 
+def _consult(item: WorkItem, judge: Asking, order: int) -> Consult:
+    """Return what has the judge read a text of the product; it has a product's time of its own."""
+
+    async def consult(text: ProductText) -> Reply:
+        return await judge.ask(judging.request_of(item, text), judge.turn(order))
+
+    return consult
+
+
 async def _picture(item: WorkItem) -> bytes:
     content = await storage.read_bytes_async(str(item.picture_uri))
     if content is None or hashlib.sha256(content).hexdigest() != item.picture_sha256:
@@ -169,8 +192,8 @@ async def _picture(item: WorkItem) -> bytes:
     return content
 
 
-async def _mended(item: WorkItem, first: Mapping[str, Any], ask: Ask) -> Draft:
-    return await drafting.finish(item, drafting.judge(item, (reply_of(dict(first)),)), ask)
+async def _mended(item: WorkItem, first: Mapping[str, Any], ask: Ask, consult: Consult | None) -> Draft:
+    return await drafting.finish(item, drafting.judge(item, (reply_of(dict(first)),)), ask, consult)
 
 
 def result_of(item: WorkItem, draft: Draft, answered: Sequence[Answered] = (), mode: str | None = None) -> Result:
@@ -184,6 +207,7 @@ def result_of(item: WorkItem, draft: Draft, answered: Sequence[Answered] = (), m
         mode: how the run asks.
     """
     last = answered[-1].target if answered else None
+    paid = (*draft.replies, *draft.opinions)
     return Result(
         item=item,
         status="withheld" if draft.problems else "published",
@@ -193,10 +217,10 @@ def result_of(item: WorkItem, draft: Draft, answered: Sequence[Answered] = (), m
         region=last.region if last else get_settings().aws_region,
         mode=mode,
         request_id=draft.replies[-1].request_id,
-        calls=len(draft.replies),
-        input_tokens=sum(reply.input_tokens for reply in draft.replies),
-        cached_tokens=sum(reply.cached_tokens for reply in draft.replies),
-        output_tokens=sum(reply.output_tokens for reply in draft.replies),
+        calls=len(paid),
+        input_tokens=sum(reply.input_tokens for reply in paid),
+        cached_tokens=sum(reply.cached_tokens for reply in paid),
+        output_tokens=sum(reply.output_tokens for reply in paid),
         cost_usd=_cost(item, draft, answered),
         latency_ms=sum(one.latency_ms for one in answered) if answered else None,
         **task_columns(records.current_task()),
@@ -207,6 +231,7 @@ def _cost(item: WorkItem, draft: Draft, answered: Sequence[Answered]) -> float |
     of_job = draft.replies[: len(draft.replies) - len(answered)]
     costs = [_price(item.text_model_id, reply, batch=True) for reply in of_job]
     costs += [_price(one.target.model_id, one.reply, batch=False) for one in answered]
+    costs += [_price(str(get_settings().judge_model_id), opinion, batch=False) for opinion in draft.opinions]
     known = [cost for cost in costs if cost is not None]
     return round(sum(known), 8) if len(known) == len(costs) else None
 
