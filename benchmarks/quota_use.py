@@ -8,7 +8,6 @@ with the quota in their settings.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -85,12 +84,15 @@ async def _empty_the_bucket() -> int:
     """Call until calls are refused; return how many were made."""
     settings = get_settings()
     request = {"messages": [message("user", "Hello")], "inferenceConfig": {"maxTokens": 1}}
+    emptied = asyncio.Event()
     async with async_client("bedrock-runtime", connections=_CALLERS, attempts=1) as client:
 
         async def call() -> None:
-            with contextlib.suppress(ThrottledError):
-                while True:
+            while not emptied.is_set():
+                try:
                     await bedrock.converse(client, settings.text_model_id, request)
+                except ThrottledError:
+                    emptied.set()
 
         await asyncio.gather(*(call() for _ in range(_CALLERS)))
     return counted()["calls"]

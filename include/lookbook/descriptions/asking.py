@@ -271,7 +271,7 @@ def _client(region: str) -> Any:
 
 
 def _route(target: Target, client: Any, share: float, asked: Asking) -> tuple[Route, Part]:
-    settings, quota = get_settings(), _quota(is_first=not asked.routes)
+    settings, quota = get_settings(), _quota(target)
     tokens = quota.tokens_per_minute
     budget = TokenBudget(tokens * share, asyncio.get_running_loop().time()) if tokens else None
     gate = Gate(settings.description_concurrency, Rate(), budget)
@@ -281,10 +281,10 @@ def _route(target: Target, client: Any, share: float, asked: Asking) -> tuple[Ro
     return Route(target, client, gate, breaker, Patience(settings.text_call_timeout_s)), part
 
 
-def _quota(*, is_first: bool) -> Quota:
-    """Return what the settings say of a route's quotas: those of the text model in its region, nothing of fallbacks."""
+def _quota(target: Target) -> Quota:
+    """Return what the settings say of a target's quotas: those of the text model in its region, nothing of others."""
     settings = get_settings()
-    if not is_first:
+    if target != Target(settings.text_model_id, settings.aws_region):
         return Quota(None, None, _SLOWEST_PER_S)
     per_s = settings.bedrock_rpm / 60 if settings.bedrock_rpm else None
     return Quota(per_s, settings.bedrock_tpm, min(_SLOWEST_PER_S, per_s / 2) if per_s else _SLOWEST_PER_S)
