@@ -15,11 +15,14 @@ from tests.descriptions.conftest import (
     publish_products,
     refused,
     said,
+    work_item,
 )
 
 from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.descriptions import planning, publishing, writing
+from lookbook.descriptions.plans import Shard, ShardPlan, write_items, write_shards
+from lookbook.descriptions.results import Result
 from lookbook.lineage.records import TaskKey, recording
 from lookbook.settings import get_settings
 
@@ -70,7 +73,7 @@ async def test_every_product_gets_a_row_that_traces_it(bedrock: ScriptedBedrock)
         {"attribute": "Fabric", "catalogue_value": "Cotton", "model_value": "Linen", "probability": 0.8}
     ]
     assert (row["prompt_version"], row["attribute_model_version"], row["endpoint_config"]) == (
-        "product_description@1",
+        get_settings().prompt,
         "v3",
         "config-v3",
     )
@@ -132,6 +135,41 @@ async def test_an_outcome_whose_task_is_lost_is_found_by_its_input(bedrock: Scri
     bedrock.respond = faithful
     publish_products(product("1"), product("2"))
     assert (await run(lose=0))["published"] == 2
+
+
+def publish_lists(*lists: list[Result]) -> publishing.Publication:
+    """Publish a run of two products, 1 and 2, that left these lists of outcomes."""
+    root = "s3://lookbook/plans/run"
+    write_items(f"{root}/items/0.json", [work_item("1"), work_item("2")])
+    write_shards(root, ShardPlan(DROP, "sharded", None, (Shard(f"{root}/items/0.json", "both", 2),), ()))
+    uris = [f"{root}/results/{number}.json" for number in range(len(lists))]
+    for uri, outcomes in zip(uris, lists, strict=True):
+        storage.write_json(uri, [outcome.as_dict() for outcome in outcomes])
+    return publishing.publish(f"{root}/plan.json", [{"uri": uri} for uri in uris])
+
+
+def outcome(product_id: str, status: Any = "published") -> Result:
+    return Result(work_item(product_id), status, ("throttled",) if status == "failed" else ())
+
+
+@pytest.mark.parametrize("first", ["failed", "published"])
+def test_a_product_that_failed_and_was_finished_after_all_is_one_row(first: str) -> None:
+    second = "published" if first == "failed" else "failed"
+    told = publish_lists([outcome("1", first), outcome("2")], [outcome("1", second)])
+    assert (told.published, told.failed, len(rows())) == (2, 0, 2)
+
+
+def test_a_product_that_failed_here_and_was_finished_elsewhere_is_published() -> None:
+    storage.write_json(work_item("1").result_uri, outcome("1").as_dict())
+    told = publish_lists([outcome("1", "failed"), outcome("2", "failed")])
+    assert (told.published, told.failed) == (1, 1)
+    assert rows()["2"]["reasons"] == ["throttled"]
+
+
+def test_what_a_list_leaves_out_is_looked_up() -> None:
+    storage.write_json(work_item("2").result_uri, outcome("2", "withheld").as_dict())
+    told = publish_lists([outcome("1")], [outcome("1")])
+    assert (told.published, told.withheld, len(rows())) == (1, 1, 2)
 
 
 async def test_a_product_without_an_outcome_is_a_failed_row(bedrock: ScriptedBedrock) -> None:

@@ -19,24 +19,30 @@ _NO_OUTCOME = "its task left no outcome; look at its log, then run the drop agai
 def rows_of(shards: ShardPlan, lists: Sequence[str]) -> pa.Table:
     """Return one row of ``descriptions.descriptions`` for each work item of a run.
 
-    A product that no list names is looked up by its input, and failed if it has no outcome there either: a task that
-    was killed loses nothing that was finished.
+    A product that failed, or that no list names, is looked up by its input: somebody else may have finished it, and a
+    task that was killed loses nothing that was finished. Only then is it failed.
 
     Args:
         shards: the run's work.
         lists: URIs of the lists of outcomes that its mapped tasks stored, in any order.
     """
     seen: set[str] = set()
-    told = [_rows(_unseen(orjson.loads(content or b"[]"), seen)) for content in storage.read_all(lists)]
+    failed: dict[str, Result] = {}
+    told = [_rows(_finished(orjson.loads(content or b"[]"), seen, failed)) for content in storage.read_all(lists)]
+    told.append(_rows(_looked_up([result.item for key, result in failed.items() if key not in seen], failed)))
+    seen |= failed.keys()
     if len(seen) < sum(shard.count for shard in shards.shards):
-        told += [_rows(_looked_up(items)) for items in _without_outcome(shards, seen)]
-    return pa.concat_tables([DESCRIPTIONS.empty_table(), *told])
+        told += [_rows(_looked_up(items, failed)) for items in _without_outcome(shards, seen)]
+    return pa.concat_tables(told)
 
 
-def _unseen(stored: Iterable[Mapping[str, Any]], seen: set[str]) -> Iterator[Result]:
-    """Yield the outcomes whose input no other list had, and remember their inputs."""
+def _finished(stored: Iterable[Mapping[str, Any]], seen: set[str], failed: dict[str, Result]) -> Iterator[Result]:
+    """Yield the outcomes of inputs that no list before had, and remember these inputs; set failed ones aside."""
     for outcome in stored:
-        if (key := outcome["item"]["input_hash"]) not in seen:
+        key = outcome["item"]["input_hash"]
+        if outcome["status"] == "failed":
+            failed[key] = Result.from_dict(outcome)
+        elif key not in seen:
             seen.add(key)
             yield Result.from_dict(outcome)
 
@@ -46,10 +52,13 @@ def _without_outcome(shards: ShardPlan, seen: set[str]) -> Iterator[list[WorkIte
         yield [item for item in read_items(shard.uri) if item.input_hash not in seen]
 
 
-def _looked_up(items: list[WorkItem]) -> Iterator[Result]:
+def _looked_up(items: list[WorkItem], failed: Mapping[str, Result]) -> Iterator[Result]:
     contents = storage.read_all([item.result_uri for item in items])
     for item, content in zip(items, contents, strict=True):
-        yield Result.from_dict(orjson.loads(content)) if content else Result(item, "failed", (_NO_OUTCOME,))
+        if content:
+            yield Result.from_dict(orjson.loads(content))
+        else:
+            yield failed.get(item.input_hash) or Result(item, "failed", (_NO_OUTCOME,), failure="retryable")
 
 
 def _rows(outcomes: Iterable[Result]) -> pa.Table:
