@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.descriptions.virtual_time import run
 
-from lookbook.descriptions.asking import Asking, Backoff, Turn
+from lookbook.descriptions.asking import Asking, Backoff, Turn, asking
 from lookbook.descriptions.pacing import Gate, Rate
 from lookbook.descriptions.routes import Breaker, Patience, Route, Target, targets
 from lookbook.errors import PermanentError, RetryableError
@@ -66,20 +66,20 @@ def until(at_s: float, first: Behaviour, then: Behaviour) -> Behaviour:
 
 def open_routes(*behaviours: Behaviour, deadline_s: float = 300.0, most: int = 8) -> Asking:
     routes: list[Route] = []
-    asking = Asking(routes, Backoff(deadline_s=deadline_s))
+    asked = Asking(routes, Backoff(deadline_s=deadline_s))
     for target, behaviour in zip((FIRST, SECOND), behaviours, strict=False):
-        breaker = Breaker(str(target), asking.look_again)
+        breaker = Breaker(str(target), asked.look_again)
         routes.append(Route(target, Client(behaviour), Gate(most, Rate(floor=5.0)), breaker, Patience(60.0)))
-    return asking
+    return asked
 
 
-async def ask_all(asking: Asking, number: int) -> list[Turn | Exception]:
+async def ask_all(asked_of: Asking, number: int) -> list[Turn | Exception]:
     """Ask about so many products; return who answered, or what was raised instead."""
 
     async def one(order: int) -> Turn | Exception:
-        turn = asking.turn(order)
+        turn = asked_of.turn(order)
         try:
-            await asking.ask(REQUEST, turn)
+            await asked_of.ask(REQUEST, turn)
         except (PermanentError, RetryableError) as error:
             return error
         return turn
@@ -98,11 +98,11 @@ def test_calls_that_hang_cost_seconds_once_it_is_known_how_long_calls_take() -> 
         await asyncio.sleep(3600 if draws.random() < 0.05 else 0.2)
 
     async def took() -> float:
-        asking = open_routes(sometimes_hangs)
-        assert len(writers(await ask_all(asking, 400))) == 400
+        asked_of = open_routes(sometimes_hangs)
+        assert len(writers(await ask_all(asked_of, 400))) == 400
         return asyncio.get_running_loop().time()
 
-    assert run(took()) < 3 * 400 * 0.2 / 8
+    assert run(took()) < 4 * 400 * 0.2 / 8
 
 
 def test_a_slow_model_is_not_taken_for_one_that_hangs() -> None:
@@ -112,9 +112,9 @@ def test_a_slow_model_is_not_taken_for_one_that_hangs() -> None:
         await asyncio.sleep(draws.uniform(4, 16))
 
     async def asked() -> int:
-        asking = open_routes(slow)
-        await ask_all(asking, 100)
-        calls: int = asking.routes[0].client.calls
+        asked_of = open_routes(slow)
+        await ask_all(asked_of, 100)
+        calls: int = asked_of.routes[0].client.calls
         return calls
 
     assert run(asked()) == 100
@@ -146,9 +146,9 @@ def test_a_call_in_flight_ends_with_the_products_time() -> None:
 
 def test_a_fault_of_one_product_is_not_asked_about_for_ever() -> None:
     async def asked() -> int:
-        asking = open_routes(fails("ModelErrorException", 424))
-        await ask_all(asking, 1)
-        calls: int = asking.routes[0].client.calls
+        asked_of = open_routes(fails("ModelErrorException", 424))
+        await ask_all(asked_of, 1)
+        calls: int = asked_of.routes[0].client.calls
         return calls
 
     assert run(asked()) == Backoff().attempts
@@ -163,8 +163,8 @@ def test_while_the_first_route_is_throttled_the_second_writes() -> None:
 
 def test_the_first_route_writes_again_when_it_is_back() -> None:
     async def asked() -> list[Target]:
-        asking = open_routes(until(30, fails("ServiceUnavailableException", 503), answers(1.0)), answers(1.0), most=2)
-        return writers(await ask_all(asking, 200))
+        asked_of = open_routes(until(30, fails("ServiceUnavailableException", 503), answers(1.0)), answers(1.0), most=2)
+        return writers(await ask_all(asked_of, 200))
 
     written = run(asked())
     assert len(written) == 200
@@ -188,9 +188,9 @@ def test_a_few_failures_are_no_reason_to_leave_a_route() -> None:
 
 def test_one_call_at_a_time_tries_a_route_that_is_down() -> None:
     async def asked() -> list[float]:
-        asking = open_routes(fails("ServiceUnavailableException", 503), deadline_s=120)
-        await ask_all(asking, 50)
-        return [at for at in asking.routes[0].client.called_at if at > 6]  # when it has been left
+        asked_of = open_routes(fails("ServiceUnavailableException", 503), deadline_s=120)
+        await ask_all(asked_of, 50)
+        return [at for at in asked_of.routes[0].client.called_at if at > 6]  # when it has been left
 
     assert len(run(asked())) == 4  # after 5, 10, 20 and 40 s more
 
@@ -215,9 +215,9 @@ def test_a_fallback_that_the_account_may_not_use_is_left_and_fails_nobody() -> N
 
 def test_a_refused_request_is_asked_once_and_goes_nowhere_else() -> None:
     async def asked() -> tuple[list[Turn | Exception], int, int]:
-        asking = open_routes(fails("ValidationException", 400), answers())
-        outcomes = await ask_all(asking, 20)
-        return outcomes, asking.routes[0].client.calls, asking.routes[1].client.calls
+        asked_of = open_routes(fails("ValidationException", 400), answers())
+        outcomes = await ask_all(asked_of, 20)
+        return outcomes, asked_of.routes[0].client.calls, asked_of.routes[1].client.calls
 
     outcomes, first, second = run(asked())
     assert all(isinstance(outcome, PermanentError) for outcome in outcomes)
@@ -241,6 +241,20 @@ def test_a_fallback_that_names_nothing_is_refused(monkeypatch: pytest.MonkeyPatc
     get_settings.cache_clear()
     with pytest.raises(PermanentError, match="LOOKBOOK_TEXT_FALLBACKS"):
         targets("a-model")
+
+
+async def test_the_quotas_of_the_settings_are_the_text_models_in_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOKBOOK_BEDROCK_RPM", "600")
+    monkeypatch.setenv("LOOKBOOK_BEDROCK_TPM", "8000")
+    monkeypatch.setenv("LOOKBOOK_TEXT_FALLBACKS", '["@eu-west-1"]')
+    get_settings.cache_clear()
+    async with asking(get_settings().text_model_id, share=0.25, alone=True) as asked:
+        first, fallback = (route.gate for route in asked.routes)
+    async with asking("a-judge", share=0.25, alone=True) as asked:
+        judge = asked.routes[0].gate
+    assert first.budget is not None
+    assert (first.rate.per_s, first.rate.ceiling, first.budget.per_minute) == (2.5, 2.5, 2000)
+    assert [(gate.rate.per_s, gate.budget) for gate in (fallback, judge)] == [(None, None)] * 2
 
 
 def now() -> float:
