@@ -26,7 +26,7 @@ from airflow.sdk import PartitionedAssetTimetable, TriggerRule, dag
 from airflow.sdk.exceptions import AirflowSkipException
 
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
-from lookbook_airflow.batching import batched
+from lookbook_airflow.batching import batched, each
 from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
 from lookbook_airflow.describing import export, findings_reported
 from lookbook_airflow.description_runs import description_params, find_drops, one_run_each, side_by_side
@@ -97,7 +97,7 @@ def describe_products():
         """Commit every product's outcome in one go: published, withheld or failed, with the reason."""
         from lookbook.descriptions import estimate, publishing
 
-        plan, done = ti.xcom_pull(task_ids="plan"), [one for many in results if many for one in many[:]]
+        plan, done = ti.xcom_pull(task_ids="plan"), [one for many in results for one in each(many)]
         if not any(work) and not done:  # all is unchanged, or what it costs was not approved
             raise AirflowSkipException("There is nothing to publish: nothing was handed out.")
         if not dag_run.partition_key:

@@ -49,7 +49,7 @@ def one_batch(plan: Any, config: Any) -> Any:
         execution_timeout=timedelta(days=8),  # the longest deadline that may be set, and time to stop a job
         retries=10,  # the account's quota of jobs may be taken for hours
     )
-    return collect_batch(plan, job.output)
+    return collect_batch(plan=plan, job=job.output)
 
 
 @traced_short_circuit(ignore_downstream_trigger_rules=False, multiple_outputs=False)
@@ -80,9 +80,19 @@ async def collect_batch(plan: dict, job: dict) -> dict:
 
 
 @traced_task(trigger_rule=TriggerRule.ALL_DONE)
-def batch_rest(requests: dict | None, collected: list | None) -> list[dict]:
+def batch_rest(requests: dict | None, collected: Any) -> list[dict]:
     """Hand out what the jobs didn't finish: too few for a job, unanswered, or not faithful at once."""
     unbatched = requests["rest"] if requests else []
-    left = [*unbatched, *(shard for one in collected or [] for shard in one["rest"])]
+    left = [*unbatched, *(shard for one in each(collected) for shard in one["rest"])]
     share = 1 / max(1, min(len(left), side_by_side()))
     return [shard | {"share": share} for shard in left]
+
+
+def each(results: Any) -> list[dict]:
+    """Return what the members of a mapped task or group returned, as a list; none if they didn't run.
+
+    Of a mapped group with one member Airflow hands over that member's result itself.
+    """
+    if results is None:
+        return []
+    return [results] if isinstance(results, dict) else list(results[:])
