@@ -118,6 +118,20 @@ def test_a_model_whose_artefact_is_gone_cannot_be_rolled_back_to(releases: list[
         rollback.choose("v1", by="ada")
 
 
+def test_what_a_kept_model_is_verified_by_stays_with_it(releases: list[dict[str, str]]) -> None:
+    def evaluation(number: int) -> str:
+        return f"s3://lookbook/training/jobs/lookbook-evaluate-{number}/"
+
+    for number, one in enumerate(releases, start=1):
+        for name in ("evaluation.json", "golden.json"):
+            storage.write_json(f"{evaluation(number)}{name}", [])
+        registry.annotate(one["package"], {"evaluation_report": f"{evaluation(number)}evaluation.json"})
+        registry.approve(one["package"], one["config"])
+    carry_out(plan_run()["uri"], dry_run=False)
+    assert objects(evaluation(1)) == objects(evaluation(2)) == ["evaluation.json"]
+    assert objects(evaluation(3)) == ["evaluation.json", "golden.json"]
+
+
 def test_a_dry_run_deletes_nothing_and_says_what_would_go(releases: list[dict[str, str]]) -> None:
     planned = plan_run()
     outcome = carry_out(planned["uri"], dry_run=True)

@@ -59,6 +59,8 @@ class Package:
     products_snapshot: str | None = None
     in_service_since: str = ""
     """When it last came into service, ISO 8601; empty for one that never did."""
+    golden: str | None = None
+    """Where its golden questions are, by which it is verified whenever it is deployed again."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def packages() -> Iterator[Package]:
                 ours=name == get_settings().model_package_group,
                 products_snapshot=told.get("products_snapshot"),
                 in_service_since=told.get("in_service_since", ""),
+                golden=evaluation.golden_uri(told["evaluation_report"]) if "evaluation_report" in told else None,
             )
 
 

@@ -88,10 +88,11 @@ def references(found: Inventory, keep_champions: int, youngest: datetime) -> Ref
     models = of_packages | {name for config in serving for name in found.configs[config].models}
     models |= {model.name for model in found.models.values() if not model.ours or model.created > youngest}
     used = [found.models[name].artefacts for name in models if name in found.models]
+    golden = {package.golden for package in packages if package.golden}
     return References(
         configs=frozenset(serving | found.described_configs),
         models=frozenset(models),
-        uris=found.busy.union(*used, *(package.artefacts for package in packages)),
+        uris=found.busy.union(golden, *used, *(package.artefacts for package in packages)),
         datasets=frozenset(_datasets(found, packages)),
     )
 
