@@ -108,6 +108,16 @@ def test_what_a_refused_challenger_left_goes_once_it_is_old() -> None:
     assert going(found, "artefact") == {f"{JOBS}train-99/"}
 
 
+def test_a_comparison_that_is_over_does_not_keep_the_other_model_it_was_with() -> None:
+    found = account(5)
+    beside = Config("c1-shadowed-c5", OLD, frozenset({"m1", "m5"}), True, shadowed=True)
+    compared = replace(found, configs={**found.configs, beside.name: beside})
+    assert going(compared, "endpoint_config") == {"c1", "c2", beside.name}
+    assert going(compared, "model") == {"m1", "m2"}
+    going_on = replace(compared, deployed_configs=frozenset({beside.name}))
+    assert going(going_on, "model") == {"m2"}
+
+
 def test_the_checkpoints_of_ended_jobs_go_and_those_of_a_running_one_stay() -> None:
     found = account(2, busy=frozenset({f"{CHECKPOINTS}train-2/"}))
     assert going(found, "checkpoints") == {f"{CHECKPOINTS}train-1/"}

@@ -33,6 +33,8 @@ class Config:
     created: datetime
     models: frozenset[str]
     ours: bool
+    shadowed: bool = False
+    """Whether a challenger stood beside the champion with it: it is needed only as long as an endpoint has it."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,11 @@ def is_report(uri: str) -> bool:
 def _configs() -> Iterator[Config]:
     for found in listed("list_endpoint_configs", "EndpointConfigs"):
         config = client("sagemaker").describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
-        variants = [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]
+        shadows = config.get("ShadowProductionVariants", [])
+        variants = [*config["ProductionVariants"], *shadows]
         models = frozenset(variant["ModelName"] for variant in variants if "ModelName" in variant)
         name, arn = found["EndpointConfigName"], found["EndpointConfigArn"]
-        yield Config(name, found["CreationTime"], models, _ours(name, arn))
+        yield Config(name, found["CreationTime"], models, _ours(name, arn), bool(shadows))
 
 
 def _models() -> Iterator[Model]:

@@ -83,7 +83,7 @@ def references(found: Inventory, keep_champions: int, youngest: datetime) -> Ref
         if not config.ours
         or config.created > youngest
         or config.name in found.deployed_configs
-        or config.models & of_packages
+        or (config.models & of_packages and not config.shadowed)
     }
     models = of_packages | {name for config in serving for name in found.configs[config].models}
     models |= {model.name for model in found.models.values() if not model.ours or model.created > youngest}
