@@ -55,8 +55,9 @@ class FindingsLink(BaseOperatorLink):
     name = "Findings"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the path of the drop's findings; the task's result names the drop."""
-        return page_path("findings", ti_key.xcom_pull(task_ids=ti_key.task_id)["drop_id"])
+        """Return the path of the drop's findings, which the task's result names; of all drops' where it has none."""
+        result = ti_key.xcom_pull(task_ids=ti_key.task_id)
+        return page_path("findings", *([result["drop_id"]] if result else []))
 
 
 class HousekeepingLink(BaseOperatorLink):

@@ -260,6 +260,8 @@ def test_a_drop_without_findings_says_so(api_server: TestClient, findings: None)
 def test_the_link_to_findings_leads_to_those_of_the_drop() -> None:
     task = SimpleNamespace(task_id="report", xcom_pull=lambda task_ids: {"drop_id": DROP_ID} if task_ids else None)
     assert FindingsLink().get_link(None, ti_key=task) == FOUND
+    failed = SimpleNamespace(task_id="report", xcom_pull=lambda task_ids: None)
+    assert FindingsLink().get_link(None, ti_key=failed) == "/lookbook/findings"
 
 
 def test_a_viewer_reads_how_a_challenger_compared(api_server: TestClient, bucket: str) -> None:

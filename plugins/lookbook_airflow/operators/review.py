@@ -27,7 +27,7 @@ class ReviewOperator(HITLOperator):
     """Shows a description with its facts, and waits for a person to publish, edit, keep or withdraw it.
 
     What is asked is read from S3 when the task runs. Without an answer within ``LOOKBOOK_REVIEW_WAIT_H`` everything
-    stays as it is. Waiting holds no worker, and nobody is asked twice in a run.
+    stays as it is. Waiting holds no worker. An answer that can't be stored fails the task, whose next try asks again.
 
     :param question: a reference of :func:`lookbook.descriptions.reviews.choose`; most often another task's result.
     """
@@ -35,10 +35,9 @@ class ReviewOperator(HITLOperator):
     template_fields: Collection[str] = ("question",)
 
     def __init__(self, *, question: Any, **arguments: Any) -> None:
-        # In place of what every task has by default: those bound how long a worker may take.
-        waiting = {"execution_timeout": None, "retries": 0}
-        # What is really asked differs from task to task: see `_prepare`.
-        super().__init__(**({"subject": "Review", "options": ["-"]} | arguments | waiting))
+        # What is really asked differs from task to task: see `_prepare`. The timeout that every task has by default is
+        # about a worker's time; a person's is set when the question is asked.
+        super().__init__(**(arguments | {"subject": "Review", "options": ["-"], "execution_timeout": None}))
         self.question = question
 
     def execute(self, context: Context) -> Any:
