@@ -276,7 +276,6 @@ def _route(target: Target, client: Any, share: float, asked: Asking) -> tuple[Ro
     budget = TokenBudget(tokens * share, asyncio.get_running_loop().time()) if tokens else None
     gate = Gate(settings.description_concurrency, Rate(), budget)
     part = Part(str(target), gate, quota, share)
-    part.take(max(1, round(1 / share)), quota.calls_per_s)
     breaker = Breaker(str(target), asked.look_again)
     return Route(target, client, gate, breaker, Patience(settings.text_call_timeout_s)), part
 

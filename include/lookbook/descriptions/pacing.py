@@ -75,9 +75,8 @@ class Rate:
         self._opened, self._sent, self._refused, self.held_back = now, 0, 0, False
 
     def _slower(self, elapsed: float, share_refused: float) -> None:
-        let_through = self._sent * (1 - share_refused) / elapsed
-        sent = self._sent / elapsed if self.per_s is None else self.per_s
-        slower = max(min(let_through, sent) * _AFTER_REFUSALS, sent * _DEEPEST_CUT)
+        sent = self.per_s if self.per_s is not None and self.held_back else self._sent / elapsed
+        slower = sent * max(1 - share_refused, _DEEPEST_CUT) * _AFTER_REFUSALS
         self.per_s = max(slower, min(self.floor, sent))
         self._step = self.per_s * _GROWTH_PER_S
         log.debug("%.0f %% of calls refused: %.2f calls a second now", share_refused * 100, self.per_s)

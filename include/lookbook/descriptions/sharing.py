@@ -1,8 +1,9 @@
 """One rate for all who ask the same text model at the same time, in whatever task or run: an object in S3.
 
-``pacing/<model>@<region>.json`` holds the calls a second that were found to be let through, and who asks at the moment.
-Each asker takes an equal part, and adds to the common rate what refusals, or none, have since changed of its own: so
-shards that start late, end early or belong to another run get their part, and what was learnt outlasts a shard.
+``pacing/<model>@<region>.json`` holds who asks at the moment and how many calls a second each makes. A known quota is
+divided by their number. Of an unknown one each asker finds its part by what is refused to it; here the parts come
+nearer to each other, and whoever leaves leaves its part: so shards that start late, end early or belong to another run
+get theirs, and what was learnt outlasts a shard.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _EVERY_S = 3.0
 # Who wasn't seen for so long asks no more; what was learnt so long ago holds no more.
 _GONE_AFTER_S = 15.0
+# Each time a rate comes so much nearer to the mean, which is seconds old.
+_NEARER = 0.3
 _FORGOTTEN_AFTER_S = 600.0
 # At first others of the same run may not have come yet: as many are reckoned with as the plan says.
 _ALL_THERE_AFTER_S = 10.0
@@ -43,58 +46,65 @@ class Quota:
 
 
 class Part:
-    """One asker's part in the common rate; it is the gate's."""
+    """One asker's part in the rates of all; it is the gate's."""
 
     def __init__(self, name: str, gate: Gate, quota: Quota, planned_share: float) -> None:
         self._uri = f"s3://{get_settings().bucket}/pacing/{storage.key_part(name)}.json"
         self._gate, self._quota = gate, quota
         self._planned = max(1, round(1 / planned_share))
         self._id, self._joined = uuid.uuid4().hex, time.time()
-        self._taken: float | None = None
-
-    def take(self, of: int, rate: float | None) -> None:
-        """Take an equal part of ``of`` in a rate."""
-        quota, paced = self._quota, self._gate.rate
-        paced.floor = quota.slowest_per_s / of
-        paced.ceiling = quota.calls_per_s / of if quota.calls_per_s else None
-        if rate is not None:
-            paced.per_s = rate / of if paced.ceiling is None else min(rate / of, paced.ceiling)
-        if self._gate.budget and quota.tokens_per_minute:
-            self._gate.budget.per_minute = quota.tokens_per_minute / of
-        self._taken = paced.per_s
+        self._divide(self._planned)
 
     def exchange(self, *, leaving: bool = False) -> None:
-        """Tell the others what was learnt since the last time, and take this asker's part of what all know.
+        """Tell the others this asker's rate, and come nearer to theirs.
 
         Raises:
-            RetryableError, BotoCoreError, ClientError: S3 doesn't answer; the part stays what it is.
+            RetryableError, BotoCoreError, ClientError: S3 doesn't answer; the rate stays what it is.
         """
-        own, before = self._gate.rate.per_s, self._taken
-        common = storage.update_json(self._uri, lambda stored: self._told(stored or {}, own, before, leaving=leaving))
-        if not leaving:
-            self.take(self._askers(common), common["rate"])
+        taken: list[float | None] = []
 
-    def _told(
-        self, stored: Mapping[str, Any], own: float | None, before: float | None, *, leaving: bool
-    ) -> dict[str, Any]:
-        now = time.time()
-        there = {name: at for name, at in stored.get("askers", {}).items() if now - at < _GONE_AFTER_S}
+        def change(stored: Any) -> dict[str, Any]:
+            changed, rate = self._told(stored or {}, leaving=leaving)
+            taken[:] = [rate]
+            return changed
+
+        there = len(storage.update_json(self._uri, change)["askers"])
+        if not leaving:
+            self._gate.rate.per_s = taken[0]
+            settling = time.time() - self._joined < _ALL_THERE_AFTER_S
+            self._divide(max(there, self._planned) if settling else there)
+
+    def _divide(self, askers: int) -> None:
+        """Divide what is known of the account by so many."""
+        quota, paced = self._quota, self._gate.rate
+        paced.floor = quota.slowest_per_s / askers
+        if quota.calls_per_s:
+            before, paced.ceiling = paced.ceiling, quota.calls_per_s / askers
+            paced.per_s = paced.ceiling * ((paced.per_s or before) / before if before else 1)
+        if self._gate.budget and quota.tokens_per_minute:
+            self._gate.budget.per_minute = quota.tokens_per_minute / askers
+
+    def _told(self, stored: Mapping[str, Any], *, leaving: bool) -> tuple[dict[str, Any], float | None]:
+        """Return what is stored next, and the rate to go on with."""
+        now, own = time.time(), self._gate.rate.per_s
+        there = {name: one for name, one in stored.get("askers", {}).items() if now - one["at"] < _GONE_AFTER_S}
         there.pop(self._id, None)
-        if not leaving:
-            there[self._id] = now
-        known = stored.get("rate") if now - stored.get("at", now) < _FORGOTTEN_AFTER_S else None
-        return {"rate": self._rate(known, own, before, max(1, len(there))), "at": now, "askers": there}
+        spare = stored.get("spare", 0.0) if now - stored.get("at", now) < _FORGOTTEN_AFTER_S else 0.0
+        if leaving:
+            return {"askers": there, "spare": spare + (own or 0.0), "at": now}, own
+        if self._quota.calls_per_s is None:
+            own, spare = self._nearer(own, [one["rate"] for one in there.values() if one["rate"] is not None], spare)
+        there[self._id] = {"rate": own, "at": now}
+        return {"askers": there, "spare": spare, "at": now}, own
 
-    def _rate(self, known: float | None, own: float | None, before: float | None, askers: int) -> float | None:
-        if known is None:
-            return self._quota.calls_per_s or (None if own is None else own * max(askers, self._planned))
-        if own is None or before is None:
-            return known
-        return max(self._quota.slowest_per_s, known + own - before)
-
-    def _askers(self, common: Mapping[str, Any]) -> int:
-        there = len(common["askers"])
-        return max(there, self._planned) if time.time() - self._joined < _ALL_THERE_AFTER_S else there
+    def _nearer(self, own: float | None, others: list[float], spare: float) -> tuple[float | None, float]:
+        """Return the rate nearer to the others', with a part of what those who left had, and what is left of that."""
+        taken = spare / (len(others) + 1)
+        if own is None:
+            others_mean = sum(others) / (len(others) + 1)
+            return (others_mean + taken or None), spare - taken
+        mean = (sum(others) + own) / (len(others) + 1)
+        return own + _NEARER * (mean - own) + taken, spare - taken
 
 
 @asynccontextmanager
