@@ -7,6 +7,7 @@ import os
 import signal
 from typing import Any
 
+import orjson
 import pytest
 from tests.descriptions.conftest import (
     AT_ONCE,
@@ -20,6 +21,7 @@ from tests.descriptions.conftest import (
 )
 
 from lookbook import storage
+from lookbook.descriptions import asking as asking_module
 from lookbook.descriptions import bedrock as bedrock_calls
 from lookbook.descriptions import plans, routes, writing
 from lookbook.descriptions.asking import asking
@@ -126,6 +128,26 @@ async def test_of_two_runs_side_by_side_the_first_outcome_counts(
     first, second = await asyncio.gather(describe(work_item()), describe(work_item()))
     assert first == second
     assert len(bedrock.requests) == 2
+
+
+async def test_what_another_run_finishes_meanwhile_is_not_asked_about(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBOOK_DESCRIPTION_CONCURRENCY", "1")
+    monkeypatch.setattr(asking_module, "_LOOK_AGAIN_AFTER_S", 0.0)
+    get_settings.cache_clear()
+    items = [work_item(str(number)) for number in range(5)]
+
+    def respond(request: dict[str, Any]) -> Answer:
+        for item in items:
+            done = Result(item, "published", text=ProductText(GOOD), run_id="another")
+            storage.write_once(item.result_uri, orjson.dumps(done.as_dict()))
+        return faithful(request)
+
+    bedrock.respond = respond
+    summary = await writing.describe_shard(shard(*items), AT_ONCE)
+    assert (summary["published"], len(bedrock.requests)) == (5, 1)
+    assert {result["run_id"] for result in storage.read_json(summary["uri"])} == {"another"}
 
 
 async def test_the_outcome_names_the_task_that_paid(bedrock: ScriptedBedrock) -> None:

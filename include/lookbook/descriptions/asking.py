@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _CHARACTERS_PER_TOKEN = 4
 # Calls a second of all who ask together that are made even if most are refused. Quotas below that are for settings.
 _SLOWEST_PER_S = 5.0
+_LOOK_AGAIN_AFTER_S = 1.0
 _THROTTLES_WAITED_FOR = 3  # of a call, each for longer than the one before
 
 
@@ -100,12 +101,16 @@ class Asking:
         """Return the place of the product that came ``order``-th."""
         return Turn(order, self.backoff.deadline_s or get_settings().product_deadline_s)
 
-    async def ask(self, request: Mapping[str, Any], turn: Turn) -> Reply:
+    async def ask(
+        self, request: Mapping[str, Any], turn: Turn, before_first: Callable[[], Awaitable[None]] | None = None
+    ) -> Reply:
         """Have a model continue a conversation; ``turn`` learns who did.
 
         Args:
             request: of :func:`lookbook.descriptions.conversation.request_of`.
             turn: the product's, the same for all of its calls.
+            before_first: looks, when the turn has come after some wait, whether the call is needed still; what it
+                raises is raised, and the call isn't made.
 
         Raises:
             PermanentError: the request was refused.
@@ -114,8 +119,11 @@ class Asking:
         """
         faults = throttles = 0
         last: Exception | None = None
+        asked_at = asyncio.get_running_loop().time()
         while True:
             route, place = await self._admitted(request, turn, last)
+            if before_first and last is None and asyncio.get_running_loop().time() - asked_at >= _LOOK_AGAIN_AFTER_S:
+                await _looked(before_first, route, place)
             try:
                 answered = await self._call(route, place, request, turn)
             except ThrottledError as error:
@@ -221,6 +229,15 @@ async def _entered(route: Route, order: int, tokens: int) -> Place | None:
         route.breaker.not_made()
         return None
     except BaseException:
+        route.breaker.not_made()
+        raise
+
+
+async def _looked(look: Callable[[], Awaitable[None]], route: Route, place: Place) -> None:
+    try:
+        await look()
+    except BaseException:
+        place.leave(0)
         route.breaker.not_made()
         raise
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import random
 import signal
 import threading
 from collections import Counter
@@ -34,6 +35,14 @@ from lookbook.settings import get_settings
 log = logging.getLogger(__name__)
 
 Outcome = Result | PermanentError | RetryableError
+
+
+class _FinishedMeanwhileError(Exception):
+    """Another run has finished the product while it waited for its turn."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.item.label)
+        self.result = result
 
 
 async def describe_product(
@@ -67,7 +76,10 @@ async def describe_product(
     turn = asked.turn(order)
     ask = await _ask(item, asked, turn)
     consult = _consult(item, judge, order) if judge else None
-    draft = await (_mended(item, first, ask, consult) if first else drafting.draft(item, ask, consult))
+    try:
+        draft = await (_mended(item, first, ask, consult) if first else drafting.draft(item, ask, consult))
+    except _FinishedMeanwhileError as error:
+        return error.result
     return await store(result_of(item, draft, turn.answered, mode))
 
 
@@ -141,7 +153,9 @@ async def _all(
         return result
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(order, item)) for order, item in enumerate(items)]
+        # In an order of its own, so that runs side by side are seldom at the same product.
+        orders = random.sample(range(len(items)), len(items))
+        tasks = [group.create_task(one(order, item)) for order, item in zip(orders, items, strict=True)]
     return [task.result() for task in tasks]
 
 
@@ -170,8 +184,12 @@ async def _ask(item: WorkItem, asked: Asking, turn: Turn) -> Ask:
     """Return what asks about the product, with its picture where the settings want that."""
     picture = await _picture(item) if get_settings().description_picture and item.picture_uri else None
 
+    async def look() -> None:
+        if (done := await find_result(item)) is not None:
+            raise _FinishedMeanwhileError(done)
+
     async def ask(messages: Messages) -> Reply:
-        return await asked.ask(request_of(item, messages, picture), turn)
+        return await asked.ask(request_of(item, messages, picture), turn, look)
 
     return ask
 
