@@ -32,7 +32,7 @@ def work(products: int) -> list[Todo]:
 
 def estimated(products: int = 10, mode: Mode = "sharded", share: float = 1.0, **settings: Any) -> Estimate:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
+        for name, value in ({"prompt": work_item().prompt_version} | settings).items():
             patch.setenv(f"LOOKBOOK_{name.upper()}", str(value))
         get_settings.cache_clear()
         return estimate.estimate(work(products), DROP, mode, share)
