@@ -41,6 +41,20 @@ async def test_a_request_carries_prompt_and_settings(bedrock: ScriptedBedrock) -
 
 
 @pytest.mark.parametrize(
+    ("model_id", "points"),
+    [(MODEL, 1), ("anthropic.claude-3-sonnet-20240229-v1:0", 0), ("somebody.unlisted-v1:0", 0)],
+)
+async def test_only_a_model_that_keeps_prompts_is_told_to(bedrock: ScriptedBedrock, model_id: str, points: int) -> None:
+    bedrock.script = [said("Hi.")]
+    system = [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}]
+    request = request_of(work_item(), [message("user", "Hello")]) | {"system": system}
+    async with asking(model_id, backoff=AT_ONCE, alone=True) as asked:
+        await asked.ask(request, asked.turn(0))
+    [sent] = bedrock.requests
+    assert sent["system"] == system[: 1 + points]
+
+
+@pytest.mark.parametrize(
     "failure",
     [
         refused("ThrottlingException", 429),

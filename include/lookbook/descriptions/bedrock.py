@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from lookbook.descriptions.conversation import Reply, reply_of
+from lookbook.descriptions.cost import caches_prompts
 from lookbook.errors import PermanentError, RetryableError
 
 _THROTTLES = {"ThrottlingException", "TooManyRequestsException"}
@@ -61,7 +62,7 @@ async def converse(client: Any, model_id: str, request: Mapping[str, Any]) -> Re
         RetryableError: there was no answer, or none that is one.
     """
     try:
-        answer = await client.converse(modelId=model_id, **request)
+        answer = await client.converse(modelId=model_id, **_as_accepted_by(model_id, request))
     except ClientError as error:
         raise _translated(error, model_id) from error
     except ParamValidationError as error:
@@ -71,6 +72,13 @@ async def converse(client: Any, model_id: str, request: Mapping[str, Any]) -> Re
     except BotoCoreError as error:
         raise PermanentError(f"Bedrock cannot be called: {error} Check credentials and AWS_ENDPOINT_URL.") from error
     return reply_of(answer)
+
+
+def _as_accepted_by(model_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request without cache points where the model has no cache: AWS refuses them with 403 or 400."""
+    if caches_prompts(model_id):
+        return dict(request)
+    return {**request, "system": [block for block in request["system"] if "cachePoint" not in block]}
 
 
 def _translated(error: ClientError, model_id: str) -> PermanentError | RetryableError:

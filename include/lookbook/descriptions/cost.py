@@ -22,6 +22,11 @@ def has_price(model_id: str) -> bool:
     return _price(model_id) is not None
 
 
+def caches_prompts(model_id: str) -> bool:
+    """Return whether the price list says that the model keeps prompts in a cache; others refuse to be told to."""
+    return "cache_read" in (_price(model_id) or {})
+
+
 def cost_usd(
     model_id: str,
     input_tokens: int,
