@@ -243,13 +243,16 @@ def test_a_fallback_that_names_nothing_is_refused(monkeypatch: pytest.MonkeyPatc
         targets("a-model")
 
 
-async def test_the_quotas_of_the_settings_are_the_text_models_in_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_region_has_a_client_and_the_quotas_are_the_text_models_in_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("LOOKBOOK_BEDROCK_RPM", "600")
     monkeypatch.setenv("LOOKBOOK_BEDROCK_TPM", "8000")
     monkeypatch.setenv("LOOKBOOK_TEXT_FALLBACKS", '["@eu-west-1"]')
     get_settings.cache_clear()
     async with asking(get_settings().text_model_id, share=0.25, alone=True) as asked:
         first, fallback = (route.gate for route in asked.routes)
+        assert [route.client.meta.region_name for route in asked.routes] == ["us-east-1", "eu-west-1"]
     async with asking("a-judge", share=0.25, alone=True) as asked:
         judge = asked.routes[0].gate
     assert first.budget is not None
