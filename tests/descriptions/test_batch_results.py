@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from tests.descriptions.batch import Record, asked, leave, output, planned
-from tests.descriptions.conftest import work_item
+from tests.descriptions.conftest import ScriptedBedrock, said, work_item
 
 from lookbook import storage
-from lookbook.descriptions import batch_requests, batch_results, plans
+from lookbook.descriptions import batch_requests, batch_results, plans, writing
 from lookbook.descriptions.batch_files import Limits
 from lookbook.descriptions.results import Result, stored_result
 from lookbook.lineage.records import Dataset, TaskKey, recording
@@ -80,6 +80,7 @@ async def test_an_answer_that_may_not_be_used_is_withheld_and_not_asked_again(
     [
         ({"error": {"errorCode": 400, "errorMessage": "bad request"}}, "1 refused"),
         ({"modelOutput": {"type": "message"}}, "1 malformed"),
+        ({"recordId": ["a", "list"], "modelOutput": output(GOOD)}, "1 unanswered, 1 unknown or again"),
         ({"recordId": "nobodys", "modelOutput": output(GOOD)}, "1 unanswered, 1 unknown or again"),
         ({"recordId": WORK[0].input_hash, "modelOutput": output(GOOD)}, "1 unanswered, 1 unknown or again"),
     ],
@@ -121,3 +122,16 @@ async def test_the_record_of_the_task_names_the_job_and_counts_its_answers(plan_
         await batch_results.collect(plan_uri, reference)
     assert Dataset("prefix", reference["output_uri"], reference["job_arn"]) in record.inputs
     assert record.counts == {"published": 3, "to_be_mended": 1}
+
+
+async def test_a_text_is_mended_on_demand_for_one_more_call_at_the_full_price(
+    plan_uri: str, job: dict[str, Any], bedrock: ScriptedBedrock
+) -> None:
+    reference = leave(job, answering(_1={"modelOutput": output(BAD, input_tokens=1000, output_tokens=100)}))
+    (shard,) = (await batch_results.collect(plan_uri, reference))["rest"]
+    bedrock.script = [said(GOOD, input_tokens=1000, output_tokens=100)]
+    await writing.describe_shard(shard)
+    result = stored_result(WORK[1])
+    assert (result.status, result.text.description, result.calls) == ("published", GOOD, 2)
+    assert result.cost_usd == pytest.approx(0.0012 / 2 + 0.0012)
+    assert BAD in str(bedrock.requests[0]["messages"][1])

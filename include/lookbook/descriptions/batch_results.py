@@ -77,7 +77,7 @@ def _some(answers: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 def _matched(collection: _Collection, answers: Iterable[dict[str, Any]]) -> Iterator[tuple[WorkItem, dict[str, Any]]]:
     """Yield the records that stand for a product that isn't settled; count the others."""
     for record in answers:
-        item = collection.waiting.get(record.get("recordId", ""))
+        item = collection.waiting.get(str(record.get("recordId")))
         if item is None:
             collection.counted["unknown or again"] += 1
         elif "modelOutput" not in record:
