@@ -78,7 +78,7 @@ def _as_accepted_by(model_id: str, request: Mapping[str, Any]) -> dict[str, Any]
     """Return the request without cache points where the model has no cache: AWS refuses them with 403 or 400."""
     if caches_prompts(model_id):
         return dict(request)
-    return {**request, "system": [block for block in request["system"] if "cachePoint" not in block]}
+    return {**request, "system": [block for block in request.get("system", ()) if "cachePoint" not in block]}
 
 
 def _translated(error: ClientError, model_id: str) -> PermanentError | RetryableError:
