@@ -8,6 +8,7 @@ from lookbook.descriptions import claims, faithfulness, languages, prose
 from lookbook.descriptions.facts import Fact
 from lookbook.descriptions.prompts import Prompt
 from lookbook.descriptions.texts import ProductText
+from lookbook.descriptions.wording import words
 
 _JOINED = ". "  # nothing is read across the end of a sentence
 
@@ -38,7 +39,8 @@ def _unplain(text: ProductText, facts: Sequence[Fact], prompt: Prompt) -> Iterat
     if prose.faults(_JOINED.join(_all(text)), prompt.system):
         yield from _each(text, lambda part: prose.faults(part, prompt.system))
     code = languages.load(prompt.language).code
-    if other := prose.other_language(_JOINED.join([text.description, *text.bullet_points]), code):
+    own = {word for fact in facts for word in words(f"{fact.attribute} {fact.value}")}
+    if other := prose.other_language(_JOINED.join([text.description, *text.bullet_points]), code, own):
         yield f"it is not in the language {prompt.language}, or not all of it: {other}"
 
 

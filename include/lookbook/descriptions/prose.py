@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -51,13 +51,18 @@ def _faults(text: str, instructions: str) -> Iterator[str]:
         yield "repeats its instructions"
 
 
-def other_language(text: str, code: str) -> str | None:
+def other_language(text: str, code: str, own: Container[str] = ()) -> str | None:
     """Return the code of the language that a text is in, or a sentence of it, if that isn't ``code``; else ``None``.
 
     A sentence with little words of the language, or mostly of values, is taken for one of it: telling languages apart
     takes a model that is loaded when it is first needed.
+
+    Args:
+        text: prose.
+        code: ISO 639-1 code of the language that it should be in.
+        own: words of the product's facts, which belong to no language: a brand may be anything.
     """
-    doubtful = [(sentence, _SURE_OF_A_SENTENCE) for sentence in _sentences(text) if _is_doubtful(sentence, code)]
+    doubtful = [(sentence, _SURE_OF_A_SENTENCE) for sentence in _sentences(text) if _is_doubtful(sentence, code, own)]
     for passage, sure in [(text, _SURE), *doubtful] if doubtful else ():
         found, probability = _identifier().classify(passage)
         if found != code and probability >= sure:
@@ -69,12 +74,12 @@ def _sentences(text: str) -> list[str]:
     return _SENTENCE_END.split(text)
 
 
-def _is_doubtful(sentence: str, code: str) -> bool:
+def _is_doubtful(sentence: str, code: str, own: Container[str]) -> bool:
     read = words(sentence)
     if len(sentence) < _ENOUGH or len(read) < _FEWEST:
         return False
     settled = _TELLING[code].intersection(read) or len(_COMMON[code].intersection(read)) > 1
-    return not settled and sum(word in _value_words() for word in read) < len(read) / 2
+    return not settled and sum(word in own or word in _value_words() for word in read) < len(read) / 2
 
 
 @lru_cache(maxsize=1)

@@ -60,11 +60,15 @@ _WHOLE = {"shorts", "tights", "flats", "pants", "this", "its", "has", "always", 
 @lru_cache(maxsize=4096)  # the same names and values come with every text
 def words(text: str) -> tuple[str, ...]:
     """Return the text's words in lower case without plural endings, and :data:`COMMA` and :data:`END` as words."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    plain = text.casefold() if text.isascii() else _unaccented(text)
     plain = _APOSTROPHE.sub("", _POSSESSIVE.sub("", plain))
     plain = _JOINED.sub(lambda match: _SPELT.get(match[0], match[0].replace(" ", "-")), plain)
     return tuple(_root(word) for word in _WORD_OR_MARK.findall(plain))
+
+
+def _unaccented(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
 def _root(word: str) -> str:
