@@ -48,9 +48,9 @@ def test_a_map_wider_than_airflow_can_take_is_refused() -> None:
     [
         ("per_product", 3, {1: 3}),
         ("sharded", 0, {}),
-        ("sharded", 100, {100: 1}),
-        ("sharded", 250, {84: 1, 83: 2}),
-        ("sharded", 200_000, {200: 1000}),
+        ("sharded", 250, {250: 1}),
+        ("sharded", 700, {234: 1, 233: 2}),
+        ("sharded", 300_000, {300: 1000}),
         ("batch", 10_001, {5001: 1, 5000: 1}),
     ],
 )
@@ -68,3 +68,10 @@ def test_a_task_of_one_product_bears_its_name() -> None:
     groups = cutting.cut(work(2), "per_product")
     assert cutting.names_of(groups, "per_product") == ["product 0", "product 1"]
     assert cutting.names_of(groups, "sharded") == ["shard 1 of 2 (1 products)", "shard 2 of 2 (1 products)"]
+
+
+@pytest.mark.parametrize(("products", "sizes"), [(5_000, {250}), (1_001, {125, 126}), (300, {75}), (3, {1})])
+def test_every_task_that_runs_side_by_side_gets_as_much(products: int, sizes: set[int]) -> None:
+    groups = cutting.cut(work(products), "sharded", side_by_side=4)
+    assert {len(group) for group in groups} == sizes
+    assert len(groups) % 4 == 0 or products < 4

@@ -47,10 +47,20 @@ def mode_of(asked: AskedMode, products: int) -> Mode:
     return "per_product" if products <= settings.per_product_limit else "sharded"
 
 
-def cut(todo: Sequence[Todo], mode: Mode) -> list[Sequence[Todo]]:
-    """Cut the work into groups of nearly the same size, never more than a map may be wide."""
+def cut(todo: Sequence[Todo], mode: Mode, side_by_side: int = 1) -> list[Sequence[Todo]]:
+    """Cut the work into groups of nearly the same size, never more than a map may be wide.
+
+    Args:
+        todo: the work.
+        mode: of :func:`mode_of`.
+        side_by_side: how many shards are worked on at the same time. There are as many, or a multiple: with five for
+            four tasks, three would wait for the last.
+    """
     size = {"per_product": 1, "sharded": get_settings().shard_size, "batch": _PRODUCTS_OF_A_JOB}[mode]
-    return evenly(todo, min(math.ceil(len(todo) / size), WIDEST_MAP))
+    groups = math.ceil(len(todo) / size)
+    if mode == "sharded":
+        groups = min(math.ceil(groups / side_by_side) * side_by_side, len(todo))
+    return evenly(todo, min(groups, WIDEST_MAP))
 
 
 def evenly(entries: Sequence[T], groups: int) -> list[Sequence[T]]:

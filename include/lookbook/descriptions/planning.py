@@ -108,7 +108,7 @@ def plan_shards(
     plan = read_plan(plan_uri)
     found = work.of_plan(plan, predictions.get("model_version"))
     taken = cutting.mode_of(mode, len(found.todo))
-    groups = cutting.cut(found.todo, taken)
+    groups = cutting.cut(found.todo, taken, max(1, side_by_side))
     share = 1 / max(1, min(len(groups), side_by_side))
     shards = _store_shards(plan.root, groups, cutting.names_of(groups, taken), share)
     expected = estimate.estimate(found.todo, plan.drop_id, taken, share)
