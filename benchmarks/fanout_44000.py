@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import Figure
-from benchmarks._fanout import Platform, bare_loop, describe, platform, publish_products, task_processes, timed
+from benchmarks._fanout import Platform, bare_loop, describe, platform, publish_products, task_processes, timed, warm_up
 
 GOAL_MS = 2.0
 GOAL_MIB = 400
@@ -27,6 +27,7 @@ _MIB = 2**20
 def run(data: Path | None) -> Figure:
     """Describe a quarter of the products in a bare loop, and all of them by ``describe_products``."""
     with platform(LOOKBOOK_DESCRIPTION_CONCURRENCY=CALLS_EACH, LOOKBOOK_SHARD_SIZE=SHARD) as at:
+        warm_up(at)
         publish_products("2026-11-09", IN_THE_LOOP, data)
         publish_products("2026-11-16", PRODUCTS, data)
         bare_s = bare_loop("2026-11-09", SHARDS_AT_ONCE * CALLS_EACH) * PRODUCTS / IN_THE_LOOP
