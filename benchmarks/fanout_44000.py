@@ -18,7 +18,6 @@ GOAL_MS = 2.0
 GOAL_MIB = 400
 PRODUCTS = 44_000
 IN_THE_LOOP = 11_000
-SHARD = 500
 SHARDS_AT_ONCE = 4  # as many tasks as the laptop's Airflow runs side by side
 CALLS_EACH = 8
 _MIB = 2**20
@@ -26,7 +25,7 @@ _MIB = 2**20
 
 def run(data: Path | None) -> Figure:
     """Describe a quarter of the products in a bare loop, and all of them by ``describe_products``."""
-    with platform(LOOKBOOK_DESCRIPTION_CONCURRENCY=CALLS_EACH, LOOKBOOK_SHARD_SIZE=SHARD) as at:
+    with platform(LOOKBOOK_DESCRIPTION_CONCURRENCY=CALLS_EACH) as at:
         warm_up(at)
         publish_products("2026-11-09", IN_THE_LOOP, data)
         publish_products("2026-11-16", PRODUCTS, data)

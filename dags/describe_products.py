@@ -83,7 +83,7 @@ def describe_products():
     @traced_task(
         pool=Pool.DESCRIBE,
         map_index_template=SHARD_LABEL,
-        execution_timeout=timedelta(hours=1),
+        execution_timeout=timedelta(hours=4),  # a shard at a low quota; each product has a deadline of its own
     )
     async def describe(shard: dict, ti: Any = None) -> dict:
         """Write and check one product's description, or a shard of them."""

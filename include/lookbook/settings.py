@@ -193,7 +193,7 @@ class Settings(BaseSettings):
     per_product_limit: int = Field(
         200, ge=0, le=1000, description="Up to this many products get a mapped task each; above it, shards"
     )
-    shard_size: int = Field(250, ge=1, le=500, description="A shard has at most so many products")
+    shard_size: int = Field(500, ge=1, le=500, description="A shard has at most so many products")
     description_concurrency: int = Field(8, gt=0, description="Bedrock calls in flight from one shard, at most")
     text_call_timeout_s: float = Field(
         60, gt=0, description="A call to the text model is given up after so long, sooner where answers come fast"
