@@ -125,7 +125,7 @@ def test_tokens_from_the_cache_are_input_tokens() -> None:
     _, answer, _ = handed_over(TEXT)
     answer["usage"] |= {"inputTokens": 100, "cacheReadInputTokens": 2000, "cacheWriteInputTokens": 30}
     read = reply((200, answer, None))
-    assert (read.input_tokens, read.cached_tokens) == (2130, 2000)
+    assert (read.input_tokens, read.cached_tokens, read.cache_written_tokens) == (2130, 2000, 30)
 
 
 @pytest.mark.parametrize(

@@ -327,6 +327,16 @@ async def test_who_wrote_and_where_and_its_price_are_recorded(
     assert result.latency_ms is not None
 
 
+async def test_what_goes_into_the_cache_of_prompts_is_paid_for(bedrock: ScriptedBedrock) -> None:
+    status, answer, code = said(GOOD, input_tokens=1000, output_tokens=100)
+    assert isinstance(answer, dict)
+    answer["usage"] |= {"cacheWriteInputTokens": 2000, "totalTokens": 3100}
+    bedrock.script = [(status, answer, code)]
+    result = await describe(work_item())
+    assert (result.input_tokens, result.cached_tokens) == (3000, 0)
+    assert result.cost_usd == pytest.approx((1000 * 0.80 + 2000 * 1.00 + 100 * 4.00) / 1e6)
+
+
 async def test_a_text_that_a_batch_job_wrote_is_only_mended(bedrock: ScriptedBedrock) -> None:
     item, (_, bad, _) = work_item(), said(BAD, input_tokens=1000, output_tokens=100)
     assert isinstance(bad, dict)

@@ -32,7 +32,7 @@ class Reply:
     """What a model answered; ``withheld`` is the reason why its text must not be used, if there is one.
 
     ``text`` is its prose on one line, ``content`` all of it as it came. ``cached_tokens`` are those of
-    ``input_tokens`` that the model read from its cache of prompts.
+    ``input_tokens`` that the model read from its cache of prompts, ``cache_written_tokens`` those it put there.
     """
 
     text: str
@@ -43,6 +43,7 @@ class Reply:
     withheld: str | None = None
     content: tuple[Mapping[str, Any], ...] = ()
     cached_tokens: int = 0
+    cache_written_tokens: int = 0
 
     def handed_to(self, tool: Tool) -> Mapping[str, Any] | None:
         """Return what the model gave to a tool, or ``None`` if it didn't use it, or not with a JSON object."""
@@ -153,18 +154,19 @@ def reply_of(answer: dict[str, Any]) -> Reply:
     try:
         blocks, usage = answer["output"]["message"]["content"], answer["usage"]
         text = " ".join(" ".join(block.get("text", "") for block in blocks).split())
-        cached = usage.get("cacheReadInputTokens") or 0
+        cached, written = usage.get("cacheReadInputTokens") or 0, usage.get("cacheWriteInputTokens") or 0
         return Reply(
             text=text,
             request_id=answer["ResponseMetadata"]["RequestId"],
             # What is read from and written to the cache is not among Bedrock's inputTokens.
-            input_tokens=usage["inputTokens"] + cached + (usage.get("cacheWriteInputTokens") or 0),
+            input_tokens=usage["inputTokens"] + cached + written,
             output_tokens=usage["outputTokens"],
             stop_reason=answer["stopReason"],
             # Asked again, the model would be stopped again.
             withheld=_WITHHOLDING_STOPS.get(answer["stopReason"]),
             content=tuple(blocks),
             cached_tokens=cached,
+            cache_written_tokens=written,
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise MalformedReplyError(f"Bedrock's answer is no Converse response: {error!r}.") from error

@@ -255,7 +255,8 @@ def _cost(item: WorkItem, draft: Draft, answered: Sequence[Answered]) -> float |
 
 
 def _price(model_id: str, reply: Reply, *, batch: bool) -> float | None:
-    return cost_usd(model_id, reply.input_tokens, reply.output_tokens, reply.cached_tokens, batch=batch)
+    tokens = (reply.input_tokens, reply.output_tokens, reply.cached_tokens, reply.cache_written_tokens)
+    return cost_usd(model_id, *tokens, batch=batch)
 
 
 def _report(results: list[Result], stored: storage.StoredObject) -> None:
