@@ -57,7 +57,7 @@ def test_what_the_model_helped_to_publish_becomes_stale_with_the_reason(describe
     before = rows()
     with recording(TaskKey("rollback_attribute_model", "r", "mark_stale")) as record:
         marked = mark_stale("v3", WHY)
-    assert marked.reference() == {"model_version": "v3", "descriptions": 2, "drops": ["2026-11-09", "2026-11-16"]}
+    assert marked.reference() == {"of": "model v3", "descriptions": 2, "drops": ["2026-11-09", "2026-11-16"]}
     after = rows()
     assert after == {
         product: row | {"status": "stale", "reasons": [WHY]} if product in "12" else row

@@ -1,4 +1,4 @@
-"""Descriptions that a model helped to write which was taken back since.
+"""Descriptions that a model helped to write which was taken back since, or whose drop was wrong.
 
 Their rows stay, with status ``stale`` and the reason: whoever reads published descriptions no longer finds them, and
 the next run for their drop writes them anew, since only published ones count as done.
@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.expressions import And
+from pyiceberg.expressions import And, BooleanExpression
 
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import DESCRIPTIONS
@@ -29,9 +29,9 @@ _TABLE = "descriptions.descriptions"
 
 @dataclass(frozen=True)
 class Stale:
-    """How many published descriptions became stale, and the drops to describe anew."""
+    """How many published descriptions became stale, and the drops to describe anew; ``of`` is what was wrong."""
 
-    model_version: str
+    of: str
     descriptions: int
     drops: list[str]
 
@@ -49,16 +49,24 @@ def mark_stale(model_version: str, why: str) -> Stale:
         model_version: as the rows state it: ``v3``.
         why: becomes the rows' only reason.
     """
-    by_model = tables.equals("attribute_model_version", model_version)
-    published = And(by_model, tables.equals("status", "published"))
+    return _mark(tables.equals("attribute_model_version", model_version), f"model {model_version}", why)
+
+
+def mark_drop_stale(drop_id: str, why: str) -> Stale:
+    """Mark every published description of a drop stale; as :func:`mark_stale` does those of a model."""
+    return _mark(tables.equals("drop_id", drop_id), f"drop {drop_id}", why)
+
+
+def _mark(wrong: BooleanExpression, of: str, why: str) -> Stale:
+    published = And(wrong, tables.equals("status", "published"))
     rows = tables.read(_TABLE, published)
     drops = sorted(pc.unique(rows["drop_id"]).to_pylist())
     if len(rows):
         rows = _with(rows, "status", ["stale"] * len(rows))
         tables.replace(_TABLE, _with(rows, "reasons", [[why]] * len(rows)), published)
     records.counts(stale=len(rows))
-    log.info("%d descriptions of model %s are stale, in drops: %s", len(rows), model_version, ", ".join(drops) or "–")
-    return Stale(model_version, len(rows), drops)
+    log.info("%d descriptions of %s are stale, in drops: %s", len(rows), of, ", ".join(drops) or "–")
+    return Stale(of, len(rows), drops)
 
 
 def stale_drops() -> dict[str, int]:

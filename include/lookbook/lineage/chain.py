@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -66,7 +66,12 @@ class Chain:
     def text(self) -> str:
         """Return the chain as a tree to read, on a terminal too: what a drop states may hold control characters."""
         verdict = [f"✗ {problem}" for problem in self.problems] or ["✓ The chain is whole: every link resolves."]
-        return "\n".join(_printable(line) for line in (*_tree(self.root), "", *verdict))
+        return printed(self.root, verdict)
+
+
+def printed(root: Link, verdict: Sequence[str]) -> str:
+    """Return a tree of links with some lines below it, free of control characters."""
+    return "\n".join(_printable(line) for line in (*_tree(root), "", *verdict))
 
 
 def _tree(link: Link, lead: str = "", stem: str = "") -> Iterator[str]:

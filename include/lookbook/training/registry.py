@@ -194,6 +194,11 @@ def package_of(version: str) -> str | None:
     return next((arn for arn, _ in _packages() if version_of(arn) == version), None)
 
 
+def all_packages() -> list[str]:
+    """Return the ARNs of all packages, whatever was decided about them, by version."""
+    return sorted((arn for arn, _ in _packages()), key=_number)
+
+
 def is_expired(package_arn: str) -> bool:
     """Return whether housekeeping deleted a package's artefact: it can't be deployed again."""
     return _EXPIRED in describe(package_arn).get("CustomerMetadataProperties", {})
