@@ -31,8 +31,15 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 PRODUCTS = 200
 WATCH = "watch_drops"
 UPLOAD = "import pathlib, sys; from lookbook import drops; drops.upload(pathlib.Path(sys.argv[1]), sys.argv[2])"
-# What is skipped where all goes well: the way back of a deployment, and batch transform for so few pictures.
-NEEDLESS = {RETRAIN: {"put_back", "reject_package"}, DESCRIBE: {"create_transform_model", "transform"}}
+# What is skipped where all goes well: the way back of a deployment; a run for each of several drops, and for so few
+# products batch transform and batch jobs.
+NEEDLESS = {
+    RETRAIN: {"put_back", "reject_package"},
+    DESCRIBE: {
+        *("one_run_each", "create_transform_model", "transform"),
+        *("batch_jobs", "run_batch", "collect_batch", "batch_rest", "describe_rest"),
+    },
+}
 LONGEST_DEMO_S = 600  # twice the goal of `make bench NAME=demo_warm`, which is where speed is judged
 
 
