@@ -39,7 +39,7 @@ class Backoff:
     A call that fails ``attempts`` times is given up; one that is throttled isn't, before its product's time is over.
     """
 
-    attempts: int = 8
+    attempts: int = 12
     base_s: float = 0.5
     cap_s: float = 20.0
     deadline_s: float | None = None
