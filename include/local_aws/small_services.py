@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from local_aws.settings import REGION
 
 SERVICES = ("s3", "sts", "iam", "logs", "monitoring", "sqs", "sns", "ssm", "secretsmanager", "events")
 _SAVE_AFTER = 1.0
+_SAVING_SHARE = 0.02  # of the time; all is written each time, and logs grow
 _JUDGE_EVERY = 1.0
-_READING = ("GET", "HEAD", "OPTIONS")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -80,7 +81,8 @@ class SmallServices:
             await self._ministack.app(scope, receive, send)
         except ClientDisconnect:
             return  # nobody is left to answer
-        if scope["type"] == "http" and scope["method"] not in _READING:
+        # Objects are on disk by then, and so are buckets: what the others are told comes by POST.
+        if scope["type"] == "http" and scope["method"] == "POST":
             self._changed.set()
 
     async def _tell(self, what: str) -> None:
@@ -101,11 +103,14 @@ class SmallServices:
 
     async def _save_changes(self) -> None:
         """Write the small services' state shortly after each change: ministack itself does so only when it ends."""
+        took = 0.0
         while True:
             await self._changed.wait()
-            await asyncio.sleep(_SAVE_AFTER)
+            await asyncio.sleep(pause_before_saving(took))
             self._changed.clear()
+            began = time.perf_counter()
             self._save()
+            took = time.perf_counter() - began
 
     async def _judge_alarms(self) -> None:
         while True:
@@ -115,6 +120,11 @@ class SmallServices:
 
     def _save(self) -> None:
         self._persistence.save_all(self._ministack._build_persistence_save_dict())
+
+
+def pause_before_saving(last_took: float) -> float:
+    """Return for how long changes are gathered before they are saved, both in seconds."""
+    return max(_SAVE_AFTER, last_took / _SAVING_SHARE)
 
 
 def _whole(receive: Receive) -> Receive:
