@@ -23,6 +23,8 @@ WIDEST_MAP = 1000
 # Bedrock takes no smaller batch job; of larger ones it takes up to 50,000 records.
 _SMALLEST_JOB = 100
 _PRODUCTS_OF_A_JOB = 10_000
+# A task costs as much as a hundred products or so; one for fewer than this isn't worth it.
+_SMALLEST_SHARD = 50
 
 
 def mode_of(asked: AskedMode, products: int) -> Mode:
@@ -53,13 +55,13 @@ def cut(todo: Sequence[Todo], mode: Mode, side_by_side: int = 1) -> list[Sequenc
     Args:
         todo: the work.
         mode: of :func:`mode_of`.
-        side_by_side: how many shards are worked on at the same time. There are as many, or a multiple: with five for
-            four tasks, three would wait for the last.
+        side_by_side: how many shards are worked on at the same time. There are as many, or a multiple, unless they
+            would be very small: with five for four tasks, three would wait for the last.
     """
     size = {"per_product": 1, "sharded": get_settings().shard_size, "batch": _PRODUCTS_OF_A_JOB}[mode]
     groups = math.ceil(len(todo) / size)
     if mode == "sharded":
-        groups = min(math.ceil(groups / side_by_side) * side_by_side, len(todo))
+        groups = max(groups, min(math.ceil(groups / side_by_side) * side_by_side, len(todo) // _SMALLEST_SHARD))
     return evenly(todo, min(groups, WIDEST_MAP))
 
 
