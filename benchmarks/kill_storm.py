@@ -56,6 +56,12 @@ def run(data: Path | None) -> Figure:
     return Figure("kill_storm", repeated, "calls repeated", goal, ok, detail)
 
 
+def _published() -> list[str]:
+    of_drop = tables.equals("drop_id", DROP)
+    rows = tables.read("descriptions.descriptions", of_drop, ("product_id", "status")).to_pylist()
+    return [row["product_id"] for row in rows if row["status"] == "published"]
+
+
 class _Storm:
     """Kills at random while descriptions are being written."""
 
