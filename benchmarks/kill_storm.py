@@ -37,10 +37,7 @@ def run(data: Path | None) -> Figure:
         storm = _Storm(at)
         took = timed(at, describe(at, DROP, storm.go_on))
         [counted] = calls(at).values()
-    rows = tables.read(
-        "descriptions.descriptions", tables.equals("drop_id", DROP), ("product_id", "status")
-    ).to_pylist()
-    published = [row["product_id"] for row in rows if row["status"] == "published"]
+        published = _published()
     repeated = counted["answered"] - PRODUCTS
     whole = len(published) == len(set(published)) == PRODUCTS
     ok = whole and len(storm.in_flight) == KILLS and repeated <= sum(storm.in_flight)
