@@ -138,15 +138,36 @@ def timed(at: Platform, run: DagRun) -> Timed:
 
 
 def task_processes(at: Platform) -> list[psutil.Process]:
-    """Return the processes in which tasks run now: each is the child of a worker that carries the task's id."""
+    """Return the processes in which tasks run now: the children of workers whose title holds a task's id."""
     known = record.load(at.places)
     found = []
     for process in family(known.processes if known else (), at.places.state):
         with contextlib.suppress(psutil.Error):  # ended since
             parent = process.parent()
-            if parent and _is_busy(process) and _is_busy(parent):
+            if parent and _is_busy(parent):
                 found.append(process)
     return found
+
+
+class Peak:
+    """The most that any one task's process took, in bytes, pages that it shares with others included."""
+
+    def __init__(self, at: Platform) -> None:
+        self._at = at
+        self.bytes = 0
+
+    def look(self) -> None:
+        """Look at every task that runs now."""
+        for process in task_processes(self._at):
+            if process.is_running():
+                self.bytes = max(self.bytes, _resident(process))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _is_busy(process: psutil.Process) -> bool:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
-
 from benchmarks import Figure
-from benchmarks._fanout import Platform, bare_loop, describe, platform, publish_products, task_processes, timed, warm_up
+from benchmarks._fanout import Peak, bare_loop, describe, platform, publish_products, timed, warm_up
 
 GOAL_MS = 2.0
 GOAL_MIB = 400
@@ -30,7 +28,7 @@ def run(data: Path | None) -> Figure:
         publish_products("2026-11-09", IN_THE_LOOP, data)
         publish_products("2026-11-16", PRODUCTS, data)
         bare_s = bare_loop("2026-11-09", SHARDS_AT_ONCE * CALLS_EACH) * PRODUCTS / IN_THE_LOOP
-        peak = _Peak(at)
+        peak = Peak(at)
         took = timed(at, describe(at, "2026-11-16", peak.look))
     added_ms = (took.seconds - bare_s) * 1000 / PRODUCTS
     detail = {
@@ -43,23 +41,3 @@ def run(data: Path | None) -> Figure:
     ok = added_ms <= GOAL_MS and peak.bytes <= GOAL_MIB * _MIB
     goal = f"<= {GOAL_MS} ms and a task's process <= {GOAL_MIB} MiB"
     return Figure("fanout_44000", round(added_ms, 2), "ms a product beyond a bare asyncio loop", goal, ok, detail)
-
-
-class _Peak:
-    """The most that any one task's process took, in bytes, pages that it shares with others included."""
-
-    def __init__(self, at: Platform) -> None:
-        self._at = at
-        self.bytes = 0
-
-    def look(self) -> None:
-        for process in task_processes(self._at):
-            if process.is_running():
-                self.bytes = max(self.bytes, _resident(process))
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0

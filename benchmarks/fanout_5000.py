@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import Figure
-from benchmarks._fanout import Platform, bare_loop, calls, describe, platform, publish_products, timed, warm_up
+from benchmarks._fanout import Peak, Platform, bare_loop, calls, describe, platform, publish_products, timed, warm_up
 
 GOAL = 1.1
 PRODUCTS = 5_000
@@ -25,7 +25,8 @@ def run(data: Path | None) -> Figure:
         publish_products("2026-11-09", PRODUCTS, data)
         publish_products("2026-11-16", PRODUCTS, data)
         bare_s = bare_loop("2026-11-09", SHARDS_AT_ONCE * CALLS_EACH)
-        took = timed(at, describe(at, "2026-11-16"))
+        peak = Peak(at)
+        took = timed(at, describe(at, "2026-11-16", peak.look))
         before = _answered(at)
         describe(at, "2026-11-16")
         again = _answered(at) - before
@@ -36,6 +37,7 @@ def run(data: Path | None) -> Figure:
         "in_flight": SHARDS_AT_ONCE * CALLS_EACH,
         "steps_s": took.steps_s,
         "calls_of_a_second_run": again,
+        "task_process_mib": round(peak.bytes / 2**20),
     }
     ok = ratio <= GOAL and not again
     goal = f"<= {GOAL}, and 0 calls when the drop is described again"
