@@ -84,6 +84,7 @@ def describe_products():
         pool=Pool.DESCRIBE,
         map_index_template=SHARD_LABEL,
         execution_timeout=timedelta(hours=4),  # a shard at a low quota; each product has a deadline of its own
+        retries=6,  # a killed worker or scheduler takes a try as a failure does; no product is paid for twice
     )
     async def describe(shard: dict, ti: Any = None) -> dict:
         """Write and check one product's description, or a shard of them."""
