@@ -84,7 +84,9 @@ def describe_products():
         pool=Pool.DESCRIBE,
         map_index_template=SHARD_LABEL,
         execution_timeout=timedelta(hours=4),  # a shard at a low quota; each product has a deadline of its own
-        retries=6,  # a killed worker or scheduler takes a try as a failure does; no product is paid for twice
+        # A killed worker or scheduler takes a try as a failure does. Bedrock's own faults are waited for inside the task.
+        retries=6,
+        max_retry_delay=timedelta(minutes=2),
     )
     async def describe(shard: dict, ti: Any = None) -> dict:
         """Write and check one product's description, or a shard of them."""
