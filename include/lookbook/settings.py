@@ -6,19 +6,28 @@ of the local platform; on AWS nothing but these values changes (docs/aws.md).
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import orjson
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lookbook.descriptions import languages
 from lookbook.errors import PermanentError
 
+UNKNOWN = "unknown"
+
 
 class Settings(BaseSettings):
-    """Typed settings; see each field's description, which is also the README's settings table."""
+    """Typed settings; see each field's description, which is also the README's settings table.
+
+    A field with ``exclude=True`` stays out of what lineage records of the settings (:func:`recorded`): secrets, and
+    what says where this machine finds things but not what is done with them.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LOOKBOOK_", frozen=True, extra="ignore")
 
@@ -27,6 +36,7 @@ class Settings(BaseSettings):
     aws_endpoint_url: str | None = Field(
         None,
         validation_alias=AliasChoices("LOOKBOOK_AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL"),
+        exclude=True,
         description="Address of local AWS; unset on AWS",
     )
     aws_region: str = Field(
@@ -35,7 +45,9 @@ class Settings(BaseSettings):
         description="Region of every AWS call",
     )
     catalog_type: Literal["sql", "glue"] = Field("sql", description="Iceberg catalogue: SQL database or AWS Glue")
-    catalog_uri: str = Field("sqlite:///.lookbook/catalog.db", description="SQLAlchemy URL of the SQL catalogue")
+    catalog_uri: str = Field(
+        "sqlite:///.lookbook/catalog.db", exclude=True, description="SQLAlchemy URL of the SQL catalogue"
+    )
 
     # Ingest
     drop_settle_s: int = Field(
@@ -47,7 +59,9 @@ class Settings(BaseSettings):
         4 * 3600, gt=0, description="A drop belongs for so many seconds to the run that last worked on it"
     )
     drop_events_queue_url: str | None = Field(
-        None, description="SQS queue in which S3 tells of complete drops; unset, `watch_drops` watches nothing"
+        None,
+        exclude=True,
+        description="SQS queue in which S3 tells of complete drops; unset, `watch_drops` watches nothing",
     )
     max_rejected_share: float = Field(
         0.2, ge=0, le=1, description="A drop with a larger share of quarantined rows is refused whole"
@@ -60,7 +74,9 @@ class Settings(BaseSettings):
 
     # Training
     training_image_uri: str = Field("lookbook-training:local", description="Image of training, evaluation and serving")
-    code_version: str = Field("unknown", description="Git commit of this code; goes into the model package and lineage")
+    code_version: str = Field(
+        UNKNOWN, exclude=True, description="Git commit of this code; goes into the model package and lineage"
+    )
     execution_role_arn: str = Field(
         "arn:aws:iam::000000000000:role/lookbook-sagemaker", description="Role that SageMaker jobs run under"
     )
@@ -274,6 +290,20 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """Return the process's settings, read from the environment once."""
     return Settings()
+
+
+@dataclass(frozen=True)
+class RecordedSettings:
+    """The settings as lineage keeps them: JSON with sorted keys, named by its SHA-256."""
+
+    sha256: str
+    content: bytes
+
+
+def recorded() -> RecordedSettings:
+    """Return the process's settings without secrets and machine-bound ones; equal settings give equal checksums."""
+    content = orjson.dumps(get_settings().model_dump(mode="json"), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+    return RecordedSettings(hashlib.sha256(content).hexdigest(), content)
 
 
 def as_markdown() -> str:

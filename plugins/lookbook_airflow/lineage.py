@@ -16,9 +16,10 @@ from airflow.sdk import get_current_context, task
 
 from lookbook.errors import PermanentError
 from lookbook.lineage.records import LineageRecord, TaskKey, recording
+from lookbook_airflow.assets import ATTRIBUTE_MODEL
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Asset, Context
 
 LINEAGE_KEY = "lineage"
 
@@ -55,22 +56,34 @@ def task_key(context: Context) -> TaskKey:
 def traced(context: Context) -> Iterator[LineageRecord]:
     """Record what the block reads and writes and hand the record on when it ends well.
 
-    The record is stored as an object in S3, pushed to XCom under ``lineage`` and set as ``extra`` of the events of
-    the task's outlets. A block that raises leaves no record: the next try leaves its own.
+    The record is stored as an object in S3 and pushed to XCom under ``lineage``; the events of the task's outlets get
+    its summary as ``extra``. A block that raises leaves no record: the next try leaves its own.
     """
-    with recording(task_key(context)) as record:
+    with recording(task_key(context), _bundle_version(context)) as record:
         yield record
     _hand_on(record, context)
+
+
+def _bundle_version(context: Context) -> str | None:
+    """Return the version of the DAG bundle that the task's code came from; a plain folder has none."""
+    version: str | None = context["ti"].bundle_instance.version  # type: ignore[attr-defined] # of the task runner's
+    return version
 
 
 def _hand_on(record: LineageRecord, context: Context) -> None:
     from lookbook.lineage import store
 
-    store.save(record)
-    entry = record.as_dict()
-    context["ti"].xcom_push(LINEAGE_KEY, entry)
+    stored = store.save(record)
+    context["ti"].xcom_push(LINEAGE_KEY, record.as_dict())
     for outlet in context["task"].outlets:
-        context["outlet_events"][outlet].extra = entry
+        context["outlet_events"][outlet].extra = {**record.summary(), **_version(record, outlet), "record": stored.uri}
+
+
+def _version(record: LineageRecord, asset: Asset) -> dict[str, str | None]:
+    """Return which version of what an asset stands for the task left: a model package, or a table's snapshot."""
+    if asset == ATTRIBUTE_MODEL:
+        return {"version": record.latest("model_package")}
+    return {"snapshot": record.latest("table", asset.uri.removeprefix("lookbook://").replace("/", "."))}
 
 
 def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -203,6 +203,8 @@ DATASET = pa.struct(
         pa.field("kind", pa.string()),
         pa.field("name", pa.string()),
         pa.field("version", pa.string()),
+        pa.field("partition", pa.string()),  # of a table, where one partition of it was read or written: a drop
+        pa.field("checksum", pa.string()),  # SHA-256 of an object's content, where the task held it
     ]
 )
 
@@ -220,6 +222,9 @@ RUNS = pa.schema(
         pa.field("outputs", pa.list_(DATASET)),
         pa.field("counts", pa.map_(pa.string(), pa.int64())),
         pa.field("details", _STRINGS),
+        pa.field("code_version", pa.string()),  # git commit, else the version of the DAG bundle
+        pa.field("settings_sha256", pa.string()),  # s3://<bucket>/lineage/settings/<sha256>.json
+        pa.field("cost_usd", pa.float64()),  # list price of what the task bought; null: nothing, or no price known
     ]
 )
 

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
     ValidationException,
 )
-from pyiceberg.expressions import BooleanExpression, EqualTo, In, Reference
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Reference
 from pyiceberg.expressions.literals import literal
 from pyiceberg.table import Table
 from sqlalchemy.engine import make_url
@@ -80,10 +80,25 @@ def load(name: str) -> Table:
 
 def _with_every_column(table: Table, schema: pa.Schema) -> Table:
     """Return the table with the columns that Lookbook has learnt since it was created; they are null in older rows."""
-    if set(schema.names) - set(table.schema().column_names):
+    if set(_paths(schema)) - set(table.schema().column_names):
         with table.update_schema() as update:
             update.union_by_name(schema)
     return table
+
+
+def _paths(fields: Iterable[pa.Field], above: str = "") -> Iterator[str]:
+    """Yield the names of all fields as Iceberg has them, those inside structs, lists and maps too."""
+    for field in fields:
+        path = f"{above}{field.name}"
+        yield path
+        if pa.types.is_list(field.type):
+            yield from _paths([field.type.value_field.with_name("element")], f"{path}.")
+        elif pa.types.is_map(field.type):
+            yield from _paths(
+                [field.type.key_field.with_name("key"), field.type.item_field.with_name("value")], f"{path}."
+            )
+        elif pa.types.is_struct(field.type):
+            yield from _paths(field.type, f"{path}.")
 
 
 def equals(column: str, value: str) -> BooleanExpression:
@@ -138,10 +153,29 @@ def read(
     known = set(_columns_at(table, version))
     scan = table.scan(selected_fields=tuple(one for one in wanted if one in known), snapshot_id=int(version))
     rows = (scan.filter(row_filter) if row_filter is not None else scan).to_arrow()
-    for column in (one for one in wanted if one not in known):
-        rows = rows.append_column(column, pa.nulls(len(rows), TABLES[name].field(column).type))
-    records.reads("table", name, version)
+    for column in wanted:
+        rows = _completed(rows, TABLES[name].field(column))
+    records.reads("table", name, version, partition=_partition(name, row_filter))
     return rows.select(wanted)
+
+
+def _completed(rows: pa.Table, field: pa.Field) -> pa.Table:
+    """Return rows with whatever Lookbook has learnt of a column since their version was made, as null."""
+    if field.name not in rows.column_names:
+        return rows.append_column(field.name, pa.nulls(len(rows), field.type))
+    if set(_paths([field])) == set(_paths([rows.field(field.name)])):
+        return rows
+    known = pa.array(rows.column(field.name).to_pylist(), field.type)
+    return rows.set_column(rows.column_names.index(field.name), field, known)
+
+
+def _partition(name: str, row_filter: str | BooleanExpression | None) -> str | None:
+    """Return the one partition that a filter confines to, ``None`` where it may be several or none."""
+    if isinstance(row_filter, And):
+        return _partition(name, row_filter.left) or _partition(name, row_filter.right)
+    if not isinstance(row_filter, EqualTo) or str(row_filter.term.name) != TABLES[name].names[0]:
+        return None
+    return str(row_filter.literal.value)
 
 
 def _columns_at(table: Table, version: str) -> list[str]:
@@ -168,7 +202,7 @@ def replace(name: str, rows: pa.Table, row_filter: str | BooleanExpression) -> s
         return main_snapshot(table)
 
     version = committed(f"replace rows of {name}", overwrite)
-    records.writes("table", name, version)
+    records.writes("table", name, version, partition=_partition(name, row_filter))
     return version
 
 

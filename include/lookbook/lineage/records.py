@@ -1,8 +1,8 @@
 """What one task instance read and wrote, collected while it works.
 
-The library reports datasets as it touches them (:func:`reads`, :func:`writes`, :func:`counts`, :func:`details`);
-whoever runs a task opens :func:`recording` around it and decides where the finished record goes. Outside a
-recording the reports are dropped, so that library code runs the same in a test, a notebook or a task.
+The library reports datasets as it touches them (:func:`reads`, :func:`writes`, :func:`counts`, :func:`details`,
+:func:`costs`); whoever runs a task opens :func:`recording` around it and decides where the finished record goes.
+Outside a recording the reports are dropped, so that library code runs the same in a test, a notebook or a task.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from lookbook.settings import UNKNOWN, get_settings, recorded
 from lookbook.storage import StoredObject
 
 Kind = Literal[
@@ -28,6 +29,9 @@ Kind = Literal[
     "prompt",
     "text_model",
     "request",
+    "image",
+    "validation",
+    "model_artifact",
 ]
 
 
@@ -36,12 +40,16 @@ class Dataset:
     """A versioned thing that a task read or wrote.
 
     ``version`` is what the thing's own system calls it: an ETag for an object, a snapshot id for a table, an ARN
-    for SageMaker resources, a checksum for a prompt, a request id for a call to Bedrock.
+    for SageMaker resources, a checksum for a prompt, a request id for a call to Bedrock, a digest for an image, a
+    result id for a validation. ``partition`` is the drop, where one partition of a table was touched; ``checksum``
+    the SHA-256 of the content, where the task held it.
     """
 
     kind: Kind
     name: str
     version: str
+    partition: str | None = None
+    checksum: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,32 +66,58 @@ class TaskKey:
 
 @dataclass
 class LineageRecord:
-    """The record of one task instance; ``asdict`` of it is JSON but for the two times."""
+    """The record of one task instance; ``asdict`` of it is JSON but for the two times.
+
+    ``settings_sha256`` names the settings that the task ran under (:func:`lookbook.settings.recorded`); ``cost_usd``
+    is the list price of what it bought from AWS, ``None`` where it bought nothing or no price is known.
+    """
 
     task: TaskKey
     started_at: datetime
+    code_version: str
+    settings_sha256: str
     finished_at: datetime | None = None
     inputs: list[Dataset] = field(default_factory=list)
     outputs: list[Dataset] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
+    cost_usd: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON values, times in ISO 8601."""
         finished = self.finished_at.isoformat() if self.finished_at else None
         return asdict(self) | {"started_at": self.started_at.isoformat(), "finished_at": finished}
 
+    def latest(self, kind: Kind, name: str | None = None) -> str | None:
+        """Return the version of a dataset that the task wrote last, else read last; ``None`` if it did neither.
+
+        Args:
+            kind: of the dataset.
+            name: of the dataset; none means any of its kind.
+        """
+        found = [one.version for one in (*self.inputs, *self.outputs) if one.kind == kind and name in (None, one.name)]
+        return found[-1] if found else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return the least that tells of the record, as JSON values: whose it is, what it counted and cost."""
+        return {"task": asdict(self.task), "counts": self.counts, "cost_usd": self.cost_usd}
+
 
 _current: ContextVar[LineageRecord | None] = ContextVar("lookbook_lineage_record", default=None)
 
 
 @contextmanager
-def recording(task: TaskKey) -> Iterator[LineageRecord]:
+def recording(task: TaskKey, bundle_version: str | None = None) -> Iterator[LineageRecord]:
     """Collect what the code inside reads and writes into one record.
 
     The record is complete when the block ends without an exception; a failed task leaves none.
+
+    Args:
+        task: whose record it is.
+        bundle_version: of the DAG bundle that the task's code came with; it stands for the code's version where
+            ``LOOKBOOK_CODE_VERSION`` isn't set.
     """
-    record = LineageRecord(task, started_at=datetime.now(UTC))
+    record = LineageRecord(task, datetime.now(UTC), _code_version(bundle_version), recorded().sha256)
     token = _current.set(record)
     try:
         yield record
@@ -98,24 +132,28 @@ def current_task() -> TaskKey | None:
     return record.task if record else None
 
 
-def reads(kind: Kind, name: str, version: str | int) -> None:
+def reads(
+    kind: Kind, name: str, version: str | int, *, partition: str | None = None, checksum: str | None = None
+) -> None:
     """Report an input of the current task; reporting it twice records it once."""
-    _add("inputs", Dataset(kind, name, str(version)))
+    _add("inputs", Dataset(kind, name, str(version), partition, checksum))
 
 
-def writes(kind: Kind, name: str, version: str | int) -> None:
+def writes(
+    kind: Kind, name: str, version: str | int, *, partition: str | None = None, checksum: str | None = None
+) -> None:
     """Report an output of the current task; reporting it twice records it once."""
-    _add("outputs", Dataset(kind, name, str(version)))
+    _add("outputs", Dataset(kind, name, str(version), partition, checksum))
 
 
 def reads_object(stored: StoredObject) -> None:
-    """Report an S3 object as input, by its ETag."""
-    reads("object", stored.uri, stored.etag)
+    """Report an S3 object as input: by its ETag, and its checksum where this process read or wrote it."""
+    reads("object", stored.uri, stored.etag, checksum=stored.sha256)
 
 
 def writes_object(stored: StoredObject) -> None:
-    """Report an S3 object as output, by its ETag."""
-    writes("object", stored.uri, stored.etag)
+    """Report an S3 object as output: by its ETag, and its checksum where this process read or wrote it."""
+    writes("object", stored.uri, stored.etag, checksum=stored.sha256)
 
 
 def counts(**numbers: int) -> None:
@@ -128,6 +166,17 @@ def details(**texts: str) -> None:
     """Report short texts (links, decisions) of the current task."""
     if record := _current.get():
         record.details.update(texts)
+
+
+def costs(usd: float | None) -> None:
+    """Add to what the current task cost, in USD at list prices; ``None``, a price that isn't known, adds nothing."""
+    if usd is not None and (record := _current.get()):
+        record.cost_usd = (record.cost_usd or 0.0) + usd
+
+
+def _code_version(bundle_version: str | None) -> str:
+    stated = get_settings().code_version
+    return bundle_version if bundle_version and stated == UNKNOWN else stated
 
 
 def _add(side: Literal["inputs", "outputs"], dataset: Dataset) -> None:

@@ -19,7 +19,7 @@ from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import RUNS
 from lookbook.lineage.records import LineageRecord, TaskKey
-from lookbook.settings import get_settings
+from lookbook.settings import get_settings, recorded
 from lookbook.storage import key_part
 
 log = logging.getLogger(__name__)
@@ -42,8 +42,16 @@ class Collected:
 
 
 def save(record: LineageRecord) -> storage.StoredObject:
-    """Store a finished record; a later try of the same task instance replaces it."""
+    """Store a finished record, and once the settings that it names; a later try of the task instance replaces it."""
+    settings = recorded()
+    if settings.sha256 == record.settings_sha256:
+        storage.write_once(settings_uri(settings.sha256), settings.content)
     return storage.write_json(record_uri(record.task), record.as_dict())
+
+
+def settings_uri(sha256: str) -> str:
+    """Return where the settings lie that records name by this checksum."""
+    return f"s3://{get_settings().bucket}/lineage/settings/{sha256}.json"
 
 
 def record_uri(task: TaskKey) -> str:
@@ -72,4 +80,4 @@ def collect(dag_id: str, run_id: str) -> Collected:
 def _row(stored: dict[str, Any]) -> dict[str, Any]:
     times = {name: datetime.fromisoformat(stored[name]) for name in ("started_at", "finished_at")}
     maps = {name: list(stored[name].items()) for name in ("counts", "details")}
-    return {**stored["task"], **times, **maps, "inputs": stored["inputs"], "outputs": stored["outputs"]}
+    return {**stored, **stored["task"], **times, **maps}  # what is not among the columns is left out
