@@ -25,17 +25,24 @@ Row = Mapping[str, Any]
 _INGESTING = ("read", "requeue", "validate", "publish")  # tasks of ingest_drop and requeue_drop that make a product
 
 
-def chain(product_id: str) -> Chain:
-    """Follow a product's newest description back to its picture, its row, its prompt and its model.
+def chain(product_id: str, drop_id: str | None = None) -> Chain:
+    """Follow a description of a product back to its picture, its row, its prompt and its model.
 
     Links that no longer resolve are part of the chain, with what is wrong: it is for finding out, so it doesn't fail.
 
+    Args:
+        product_id: the product.
+        drop_id: in which drop it was described; none means the newest.
+
     Raises:
-        PermanentError: the product has no description, published or not.
+        PermanentError: the product has no description there, published or not.
     """
-    rows = tables.read("descriptions.descriptions", tables.equals("product_id", product_id)).to_pylist()
+    of_product: BooleanExpression = tables.equals("product_id", product_id)
+    wanted = And(tables.equals("drop_id", drop_id), of_product) if drop_id else of_product
+    rows = tables.read("descriptions.descriptions", wanted).to_pylist()
     if not rows:
-        raise PermanentError(f"Product {product_id} has no description. Run describe_products for its drop.")
+        where = f" in drop {drop_id}" if drop_id else ""
+        raise PermanentError(f"Product {product_id} has no description{where}. Run describe_products for its drop.")
     return Chain(product_id, _description(max(rows, key=lambda row: row["drop_id"])))
 
 
