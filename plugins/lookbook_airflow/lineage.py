@@ -16,6 +16,7 @@ from airflow.sdk import get_current_context, task
 
 from lookbook.errors import PermanentError
 from lookbook.lineage.records import LineageRecord, TaskKey, recording
+from lookbook_airflow import metrics
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
 
 if TYPE_CHECKING:
@@ -60,7 +61,12 @@ def traced(context: Context) -> Iterator[LineageRecord]:
     its summary as ``extra``. A block that raises leaves no record: the next try leaves its own.
     """
     with recording(task_key(context), _bundle_version(context)) as record:
-        yield record
+        try:
+            yield record
+        except BaseException:
+            metrics.emit(record)  # a try that fails has paid for what it bought all the same
+            raise
+    metrics.emit(record)
     _hand_on(record, context)
 
 

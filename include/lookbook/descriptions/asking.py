@@ -21,6 +21,7 @@ from lookbook.descriptions.pacing import Gate, Place, Rate, TokenBudget, TurnedA
 from lookbook.descriptions.routes import Breaker, Patience, Route, Target, targets
 from lookbook.descriptions.sharing import Part, Quota, shared
 from lookbook.errors import PermanentError, RetryableError
+from lookbook.lineage import records
 from lookbook.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ class Asking:
                 answered = await self._call(route, place, request, turn)
             except ThrottledError as error:
                 last, throttles = error, throttles + 1
+                records.adds(throttled=1)
             except RetryableError as error:
                 # A call cut short by the product's time doesn't say what was wrong before.
                 last, faults = (last if last and turn.left_s() <= 0 else error), faults + 1

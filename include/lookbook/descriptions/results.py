@@ -13,6 +13,7 @@ from lookbook import storage
 from lookbook.descriptions import spending
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.texts import ProductText
+from lookbook.lineage import records
 from lookbook.lineage.records import TaskKey
 
 Status = Literal["published", "withheld", "failed"]
@@ -106,13 +107,23 @@ async def store(result: Result) -> Result:
     Raises:
         RetryableError: S3 doesn't answer.
     """
-    spending.paid_for(result.cost_usd)  # though somebody was first
+    _paid(result)  # though somebody was first
     storing = asyncio.ensure_future(_store(result))
     try:
         return await asyncio.shield(storing)
     except asyncio.CancelledError:
         await asyncio.wait([storing])  # it was paid for
         raise
+
+
+def _paid(result: Result) -> None:
+    spending.paid_for(result.cost_usd)
+    records.adds(
+        paid_calls=result.calls,
+        paid_input_tokens=result.input_tokens,
+        paid_cached_tokens=result.cached_tokens,
+        paid_output_tokens=result.output_tokens,
+    )
 
 
 async def _store(result: Result) -> Result:

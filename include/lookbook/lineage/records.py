@@ -162,6 +162,13 @@ def counts(**numbers: int) -> None:
         record.counts.update(numbers)
 
 
+def adds(**numbers: int) -> None:
+    """Add to counts of the current task that are known only bit by bit (tokens paid for …)."""
+    if record := _current.get():
+        for name, number in numbers.items():
+            record.counts[name] = record.counts.get(name, 0) + number
+
+
 def details(**texts: str) -> None:
     """Report short texts (links, decisions) of the current task."""
     if record := _current.get():
