@@ -1,7 +1,8 @@
 """The environment of the platform's processes on this machine, in one place.
 
 ``docker-compose.yaml`` sets the same names; tests/deploy compares the two. A value that the user exports as
-``LOOKBOOK_…`` wins over the laptop's choice of pace, never over where things are.
+``LOOKBOOK_…`` wins over the laptop's choice of pace, never over where things are; where metrics go, if anywhere, is the
+user's to say.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ MARK = "LOOKBOOK_STATE_DIR"
 
 # The user's own Airflow, AWS and Python settings would lead our processes elsewhere.
 _NOT_PASSED_ON = ("AIRFLOW", "AWS_", "BOTO", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS", "OPENLINEAGE")
+_CHOSEN = ("LOOKBOOK_", "AIRFLOW__METRICS__")
 
 
 def process_environment(places: Places, ports: Ports, keys: Keys) -> dict[str, str]:
     """Return the whole environment for a process of the platform."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
-    chosen = {name: value for name, value in os.environ.items() if name.startswith("LOOKBOOK_")}
+    chosen = {name: value for name, value in os.environ.items() if name.startswith(_CHOSEN)}
     return inherited | pace() | code_version(places) | chosen | platform_environment(places, ports, keys)
 
 
@@ -89,6 +91,7 @@ def airflow(places: Places, ports: Ports, keys: Keys) -> dict[str, str]:
         **_airflow_keys(places, keys),
         **_airflow_speed(),
         **_airflow_lineage(places),
+        **_airflow_metrics(),
     }
 
 
@@ -150,6 +153,14 @@ def _airflow_lineage(places: Places) -> dict[str, str]:
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "lookbook",
         "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
+    }
+
+
+def _airflow_metrics() -> dict[str, str]:
+    """Return how metrics are named, wherever they go: a DAG or a task is a tag, not a part of the name."""
+    return {
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+        "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
     }
 
 

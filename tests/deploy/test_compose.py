@@ -29,6 +29,10 @@ ONLY_IN_COMPOSE = {
     "AIRFLOW__CELERY__RESULT_BACKEND",
     "AIRFLOW__CELERY__BROKER_URL",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY",
+    # the laptop passes on what the user exports
+    "AIRFLOW__METRICS__STATSD_ON",
+    "AIRFLOW__METRICS__STATSD_HOST",
+    "AIRFLOW__METRICS__STATSD_PORT",
     "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK",  # the supervisor asks the API server; Docker asks each container
 }
 OTHER_VALUE = {

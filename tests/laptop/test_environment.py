@@ -43,6 +43,12 @@ def test_the_users_own_airflow_and_aws_settings_stay_out(
     assert environment["PATH"] == os.environ["PATH"]
 
 
+def test_where_metrics_go_is_the_users_to_say(here: Places, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
+
+    assert process_environment(here, PORTS, keys)["AIRFLOW__METRICS__STATSD_ON"] == "True"
+
+
 def test_lineage_learns_of_the_checkouts_commit(here: Places, tmp_path: Path) -> None:
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
