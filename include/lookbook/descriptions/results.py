@@ -118,6 +118,7 @@ async def store(result: Result) -> Result:
 
 def _paid(result: Result) -> None:
     spending.paid_for(result.cost_usd)
+    records.costs(result.cost_usd)
     records.adds(
         paid_calls=result.calls,
         paid_input_tokens=result.input_tokens,
