@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lookbook.descriptions import languages
 from lookbook.errors import PermanentError
+from lookbook.notices import Target
 
 UNKNOWN = "unknown"
 
@@ -26,10 +27,11 @@ class Settings(BaseSettings):
     """Typed settings; see each field's description, which is also the README's settings table.
 
     A field with ``exclude=True`` stays out of what lineage records of the settings (:func:`recorded`): secrets, and
-    what says where this machine finds things but not what is done with them.
+    what says who is told and where this machine finds things, but not what is done with them.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LOOKBOOK_", frozen=True, extra="ignore")
+    # An error's text gets into logs; what is set wrongly may be a secret in the wrong place.
+    model_config = SettingsConfigDict(env_prefix="LOOKBOOK_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     # Where things are
     bucket: str = Field("lookbook", description="S3 bucket that holds drops, tables, data sets, models and results")
@@ -273,8 +275,32 @@ class Settings(BaseSettings):
         0.5, gt=0, le=1, description="Housekeeping deletes nothing if it would delete a larger share of any one kind"
     )
 
+    # Telling people
+    notify: tuple[str, ...] = Field(
+        (),
+        exclude=True,
+        description="JSON list of who is told of failures, missed deadlines and questions: `sns:<topic ARN>`, "
+        "`slack:<connection id>`, `mailto:<address>`; empty: only the log (docs/notifications.md)",
+    )
+    runbook_url: str | None = Field(
+        None, description="Address of the published `docs/runbooks/`, for links in messages; unset: paths in this code"
+    )
+    ingest_deadline_h: float = Field(
+        4, gt=0, description="People are told when a run of `ingest_drop` has not ended so many hours after it began"
+    )
+    retrain_deadline_h: float = Field(24, gt=0, description="The same for `retrain_attribute_model`")
+    describe_deadline_h: float = Field(12, gt=0, description="The same for `describe_products`")
+
     # Waiting
     poll_interval_s: int = Field(30, gt=0, description="Seconds between looks at a SageMaker job or endpoint")
+
+    @field_validator("notify")
+    @classmethod
+    def _can_be_told(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what names nobody that could be told."""
+        for target in targets:
+            Target.parse(target)
+        return targets
 
     @field_validator("language")
     @classmethod
