@@ -49,6 +49,10 @@ class Links:
         """Return the page of an evaluation job."""
         return self._path("lookbook", "evaluations", job_name)
 
+    def dag(self, dag_id: str) -> str:
+        """Return a DAG in Airflow's UI."""
+        return self._path("dags", dag_id)
+
     def run(self, dag_id: str, run_id: str) -> str:
         """Return a run in Airflow's UI."""
         return self._path("dags", dag_id, "runs", run_id)
