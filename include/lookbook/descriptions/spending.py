@@ -57,17 +57,25 @@ def paid_for(usd: float | None) -> None:
 
 def month_usd(now: datetime | None = None) -> float:
     """Return what has been paid for in the calendar month (UTC) so far."""
-    month = f"{now or datetime.now(UTC):%Y-%m}"
+    return sum(by_day(f"{now or datetime.now(UTC):%Y-%m}").values())
+
+
+def by_day(begins: str = "") -> dict[str, float]:
+    """Return what was paid for on each day (``2026-11-21``) of the ledger, UTC.
+
+    Args:
+        begins: only for days that begin so: ``2026-11`` for a month.
+    """
     amounts: defaultdict[str, list[int]] = defaultdict(list)
     totals: dict[str, int] = {}
-    for stored in storage.list_objects(f"{_ledger()}{month}-"):
+    for stored in storage.list_objects(f"{_ledger()}{begins}"):
         day, name = stored.uri.rsplit("/", 2)[1:]
         first, _, rest = name.partition("-")
         if first == _TOTAL:
             totals[day] = int(rest)
         else:
             amounts[day].append(int(first))
-    return sum(totals.get(day, sum(amounts[day])) for day in amounts | totals.keys()) / _MICRO
+    return {day: totals.get(day, sum(amounts[day])) / _MICRO for day in sorted(amounts | totals.keys())}
 
 
 def close_day(day: date, usd: float) -> None:

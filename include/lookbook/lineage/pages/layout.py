@@ -111,7 +111,7 @@ def _environment() -> Environment:
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {filter_.__name__: filter_ for filter_ in (number, usd, share, when, took, short)}
     # Ours, not a drop's: the only text that is put into a page as it is.
-    made.globals |= {"style": Markup(_file("layout.css")), "script": Markup(_SCRIPT)}  # noqa: S704
+    made.globals |= {"style": Markup(_file("layout.css") + _file("overviews.css")), "script": Markup(_SCRIPT)}  # noqa: S704
     return made
 
 
