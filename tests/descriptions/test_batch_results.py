@@ -121,7 +121,7 @@ async def test_the_record_of_the_task_names_the_job_and_counts_its_answers(plan_
     with recording(TaskKey("describe_products", "run", "collect_batch")) as record:
         await batch_results.collect(plan_uri, reference)
     assert Dataset("prefix", reference["output_uri"], reference["job_arn"]) in record.inputs
-    assert record.counts == {"published": 3, "to_be_mended": 1}
+    assert record.counts.items() >= {"published": 3, "to_be_mended": 1, "paid_calls": 3}.items()
 
 
 async def test_a_text_is_mended_on_demand_for_one_more_call_at_the_full_price(

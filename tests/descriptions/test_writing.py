@@ -113,6 +113,24 @@ async def test_a_finished_product_is_never_paid_for_again(bedrock: ScriptedBedro
     assert [stored.uri for stored in storage.list_objects("s3://lookbook/descriptions/")] == [first.item.result_uri]
 
 
+async def test_a_task_counts_what_it_paid_for_and_not_what_it_found_finished(bedrock: ScriptedBedrock) -> None:
+    bedrock.script = [refused("ThrottlingException", 429), said(GOOD, input_tokens=1000, output_tokens=100)]
+    task = TaskKey("describe_products", "run", "describe", 0)
+    with recording(task) as first:
+        await describe(work_item())
+    with recording(task) as again:
+        await describe(work_item())
+    assert first.counts == {
+        "throttled": 1,
+        "paid_calls": 1,
+        "paid_input_tokens": 1000,
+        "paid_cached_tokens": 0,
+        "paid_output_tokens": 100,
+    }
+    assert first.cost_usd == pytest.approx(0.0012)
+    assert (again.counts, again.cost_usd) == ({}, None)
+
+
 async def test_of_two_runs_side_by_side_the_first_outcome_counts(
     bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,7 +261,8 @@ async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedB
     kinds = [dataset.kind for dataset in record.outputs]
     assert kinds == ["object", "object", "request"]
     assert record.outputs[2].version == Result.from_dict(storage.read_json(item.result_uri)).request_id
-    assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20}
+    paid = {"paid_calls": 1, "paid_input_tokens": 100, "paid_cached_tokens": 0, "paid_output_tokens": 20}
+    assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20} | paid
 
 
 async def test_a_shard_outlasts_throttling(bedrock: ScriptedBedrock) -> None:
