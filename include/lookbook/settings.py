@@ -291,6 +291,11 @@ class Settings(BaseSettings):
     retrain_deadline_h: float = Field(24, gt=0, description="The same for `retrain_attribute_model`")
     describe_deadline_h: float = Field(12, gt=0, description="The same for `describe_products`")
 
+    # Lineage
+    sagemaker_lineage: bool = Field(
+        False, description="Models are written into SageMaker's own ML lineage too, with what they came from"
+    )
+
     # Waiting
     poll_interval_s: int = Field(30, gt=0, description="Seconds between looks at a SageMaker job or endpoint")
 
