@@ -9,13 +9,12 @@ from lookbook.lineage.records import LineageRecord, TaskKey, recording
 from lookbook.metrics import METRICS, measured
 
 
-def a_record(*tables: str, fails: bool = False, usd: float | None = None, **counts: int) -> LineageRecord:
+def a_record(*tables: str, fails: bool = False, **counts: int) -> LineageRecord:
     """Return the record of a task that committed to ``tables`` and counted ``counts``."""
     with suppress(RuntimeError), recording(TaskKey("ingest_drop", "run", "publish")) as record:
         for table in tables:
             records.writes("table", table, 42)
         records.counts(**counts)
-        records.costs(usd)
         if fails:
             raise RuntimeError
     return record
@@ -46,7 +45,8 @@ def test_a_part_of_a_run_says_nothing_about_the_whole() -> None:
 
 
 def test_what_was_paid_for_is_counted_in_whole_millionths_of_a_dollar() -> None:
-    record = a_record(paid_calls=2, paid_input_tokens=1000, paid_output_tokens=100, paid_cached_tokens=800, usd=0.0012)
+    tokens = {"paid_input_tokens": 1000, "paid_output_tokens": 100, "paid_cached_tokens": 800}
+    record = a_record(paid_calls=2, paid_micro_usd=1200, **tokens)
     assert names(record) == {
         "lookbook.calls.answered": 2,
         "lookbook.tokens.input": 1000,
@@ -57,7 +57,7 @@ def test_what_was_paid_for_is_counted_in_whole_millionths_of_a_dollar() -> None:
 
 
 def test_a_task_that_fails_has_paid_but_has_published_nothing() -> None:
-    record = a_record("catalog.products", fails=True, rows=41, throttled=3, usd=0.5)
+    record = a_record("catalog.products", fails=True, rows=41, throttled=3, paid_micro_usd=500_000)
     assert names(record) == {"lookbook.calls.throttled": 3, "lookbook.cost.micro_usd": 500_000}
 
 

@@ -16,15 +16,14 @@ from lookbook.lineage.records import LineageRecord
 
 _PRODUCTS = "catalog.products"
 _DESCRIPTIONS = "descriptions.descriptions"
-_COST = "cost_usd"
 
 
 @dataclass(frozen=True)
 class Metric:
     """A number that is measured.
 
-    ``count`` names it among a record's counts, or is ``cost_usd``. A gauge is taken only from the task that committed
-    to ``table``: the tasks before it count the same things, but of a part.
+    ``count`` names it among a record's counts. A gauge is taken only from the task that committed to ``table``: the
+    tasks before it count the same things, but of a part.
     """
 
     name: str
@@ -48,7 +47,7 @@ METRICS = (
     Metric("lookbook.tokens.cached", "counter", "paid_cached_tokens", "of them, read from the cache of prompts"),
     Metric("lookbook.tokens.output", "counter", "paid_output_tokens", "tokens written"),
     # In whole millionths: StatsD's counters are whole numbers, and some servers cut off what stands behind the point.
-    Metric("lookbook.cost.micro_usd", "counter", _COST, "list price of what was bought, in millionths of a USD"),
+    Metric("lookbook.cost.micro_usd", "counter", "paid_micro_usd", "list price of them, in millionths of a USD"),
 )
 
 
@@ -58,7 +57,6 @@ def measured(record: LineageRecord) -> Iterator[tuple[Metric, int]]:
     A record of a task that failed isn't finished: it sets no gauge, but what it paid for is counted.
     """
     committed = {output.name for output in record.outputs if output.kind == "table"} if record.finished_at else set()
-    numbers = record.counts if record.cost_usd is None else {**record.counts, _COST: round(record.cost_usd * 1e6)}
     for metric in METRICS:
-        if metric.count in numbers and (metric.table is None or metric.table in committed):
-            yield metric, numbers[metric.count]
+        if metric.count in record.counts and (metric.table is None or metric.table in committed):
+            yield metric, record.counts[metric.count]

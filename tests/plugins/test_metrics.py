@@ -71,8 +71,8 @@ def test_tasks_tell_statsd_what_they_published_and_what_they_paid_for(
         @traced_task
         def describe() -> None:
             """Describe."""
-            records.adds(paid_calls=1, paid_input_tokens=1000, paid_output_tokens=100, paid_cached_tokens=0)
-            records.costs(0.0012)
+            tokens = {"paid_input_tokens": 1000, "paid_output_tokens": 100, "paid_cached_tokens": 0}
+            records.adds(paid_calls=1, paid_micro_usd=1200, **tokens)
             raise ValueError("the next product got no answer")
 
         publish()

@@ -118,12 +118,12 @@ async def store(result: Result) -> Result:
 
 def _paid(result: Result) -> None:
     spending.paid_for(result.cost_usd)
-    records.costs(result.cost_usd)
     records.adds(
         paid_calls=result.calls,
         paid_input_tokens=result.input_tokens,
         paid_cached_tokens=result.cached_tokens,
         paid_output_tokens=result.output_tokens,
+        paid_micro_usd=round((result.cost_usd or 0) * 1e6),
     )
 
 
