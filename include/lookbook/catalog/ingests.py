@@ -68,8 +68,7 @@ class Difference:
 
 def last(drop_id: str) -> Ingest | None:
     """Return the ingest that readers see of a drop; ``None`` if there is none, or if it only reached one table."""
-    table = tables.load(PRODUCTS)
-    products, quarantine = _latest(table, drop_id), _latest(tables.load(QUARANTINE), drop_id)
+    products, quarantine = _latest(tables.load(PRODUCTS), drop_id), _latest(tables.load(QUARANTINE), drop_id)
     if products is None or quarantine is None:
         return None
     said = {name: summary_property(products, name) for name in (publishing.CANDIDATES, publishing.VALIDATION)}
@@ -134,7 +133,10 @@ def record_difference(published: Published, validation_uri: str) -> Difference:
 
 
 def _latest(table: Table, drop_id: str) -> Snapshot | None:
+    """Return the snapshot that last replaced a drop, which is an input as a read of the drop's rows would be."""
     history = ancestors_of(table.current_snapshot(), table.metadata)
+    name = ".".join(table.name())
+    records.reads("table", name, tables.main_snapshot(table), partition=drop_id)
     return next((one for one in history if summary_property(one, publishing.DROP) == drop_id), None)
 
 

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
-from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
@@ -146,15 +145,18 @@ def branch_of(drop_id: str) -> str:
     return f"{_AUDIT}{drop_id}"
 
 
+def _on_branch(name: str, drop_id: str) -> str:
+    """Return what lineage calls a table's audit branch."""
+    return f"{name}@{branch_of(drop_id)}"
+
+
 def drop_of_branch(branch: str) -> str | None:
     """Return the drop whose audit branch this is, ``None`` for any other branch."""
     return branch.removeprefix(_AUDIT) if branch.startswith(_AUDIT) else None
 
 
 def _load(candidates_uri: str, validation_uri: str) -> _Drop:
-    parquet, verdict = storage.read_bytes(candidates_uri), storage.read_bytes(validation_uri)
-    for uri, content in ((candidates_uri, parquet), (validation_uri, verdict)):
-        records.reads("object", uri, hashlib.sha256(content).hexdigest())
+    parquet, verdict = records.read_object(candidates_uri), records.read_object(validation_uri)
     candidates = pq.read_table(pa.BufferReader(parquet))
     validation = orjson.loads(verdict)
     _check_match(candidates, validation, candidates_uri, validation_uri)
@@ -201,7 +203,7 @@ def _quarantine_rows(rejected: pa.Table, validation: dict[str, Any]) -> pa.Table
 
 def _stage_table(name: str, rows: pa.Table, drop: _Drop) -> str:
     snapshot = tables.committed(f"stage drop {drop.drop_id} in {name}", partial(_write_branch, name, rows, drop))
-    records.writes("table", f"{name}@{branch_of(drop.drop_id)}", snapshot)
+    records.writes("table", _on_branch(name, drop.drop_id), snapshot, partition=drop.drop_id)
     return snapshot
 
 
@@ -280,8 +282,12 @@ def _check_continues(name: str, table: Table, drop_id: str, snapshot: str) -> No
 
 def _published(staged: Staged, products_snapshot: str, quarantine_snapshot: str) -> Published:
     final = replace(staged, products_snapshot=products_snapshot, quarantine_snapshot=quarantine_snapshot)
-    records.writes("table", PRODUCTS, products_snapshot)
-    records.writes("table", QUARANTINE, quarantine_snapshot)
+    for name, read, written in (
+        (PRODUCTS, staged.products_snapshot, products_snapshot),
+        (QUARANTINE, staged.quarantine_snapshot, quarantine_snapshot),
+    ):
+        records.reads("table", _on_branch(name, staged.drop_id), read, partition=staged.drop_id)
+        records.writes("table", name, written, partition=staged.drop_id)
     records.counts(rows=final.rows, published=final.accepted, quarantined=final.quarantined)
     log.info(
         "Drop %s: %d rows = %d published + %d quarantined", final.drop_id, final.rows, final.accepted, final.quarantined

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -85,7 +86,7 @@ def keep_others(requeued: Requeued, validation_uri: str) -> str:
     """
     if requeued.reason is None:
         return validation_uri
-    new = storage.read_json(validation_uri)
+    new = orjson.loads(records.read_object(validation_uri))
     staying: Verdicts = storage.read_json(_beside(requeued.uri, "requeue.json"))["staying"]
     rejected = {row["position"]: row for row in [*new["rejected"], *staying]}
     merged = new | {"rejected": [row for _, row in sorted(rejected.items())]}
@@ -153,12 +154,12 @@ def _check_some(drop_id: str, rejected: Verdicts, again: set[int], reason: str |
 
 def _report(requeued: Requeued) -> None:
     for read in (requeued.candidates_uri, requeued.verdict_uri):
-        records.reads("object", read, _etag(read))
+        records.reads_object(_found(read))
     if requeued.mended_uri and requeued.mended_etag:
         records.reads("object", requeued.mended_uri, requeued.mended_etag)
         records.reads("prefix", drop_uri(requeued.drop_id), ingests.fingerprint_of(requeued.uri))
         records.details(mended=requeued.mended_uri)
-    records.writes("object", requeued.uri, _etag(requeued.uri))
+    records.writes_object(_found(requeued.uri))
     records.counts(rows=requeued.rows, requeued=requeued.requeued, mended=requeued.mended)
     logger.info(
         "drop %s: %d rows are judged again, %d of them mended by hand",
@@ -208,8 +209,8 @@ def _parquet(candidates: pa.Table) -> bytes:
     return content
 
 
-def _etag(uri: str) -> str:
+def _found(uri: str) -> storage.StoredObject:
     found = storage.find(uri)
     if found is None:
         raise PermanentError(f"{uri} is gone. Ingest the drop again, with Force.")
-    return found.etag
+    return found

@@ -225,6 +225,7 @@ RUNS = pa.schema(
         pa.field("code_version", pa.string()),  # git commit, else the version of the DAG bundle
         pa.field("settings_sha256", pa.string()),  # s3://<bucket>/lineage/settings/<sha256>.json
         pa.field("cost_usd", pa.float64()),  # list price of what the task bought; null: nothing, or no price known
+        pa.field("outputs_cost_usd", pa.float64()),  # of what it published, whichever tasks paid: not to be added up
     ]
 )
 

@@ -107,14 +107,17 @@ def _named_by(sums: Mapping[str, str]) -> str:
 
 def _write(uri: str, content: bytes, content_type: str) -> None:
     """Store a file of a folder unless it is there already: the folder's name is that of its content."""
-    storage.write_once(uri, content, content_type)
-    records.writes("object", uri, hashlib.sha256(content).hexdigest())
+    if stored := storage.write_once(uri, content, content_type) or storage.find(uri):
+        records.writes("object", uri, stored.etag, checksum=hashlib.sha256(content).hexdigest())
 
 
 def _point_to(drop_id: str, folder: str, rows: int, snapshot: str) -> None:
     order = tables.sequence_of(_TABLE, snapshot)
     pointer = {"drop_id": drop_id, "uri": folder, "rows": rows, "snapshot": snapshot, "sequence": order}
-    storage.update_json(f"{_root(drop_id)}latest.json", lambda at: at if at and at["sequence"] > order else pointer)
+    uri = f"{_root(drop_id)}latest.json"
+    storage.update_json(uri, lambda at: at if at and at["sequence"] > order else pointer)
+    if stored := storage.find(uri):
+        records.writes_object(stored)
 
 
 def _reported(exported: Export) -> Export:

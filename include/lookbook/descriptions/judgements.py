@@ -6,6 +6,7 @@ why it is right all the same; that is kept with their name.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -107,11 +108,19 @@ def commit(run_key: str) -> Reviewed:
 
 
 def _answers(run_key: str, questions: list[Question]) -> dict[Question, Answer]:
-    contents = storage.read_all(answers_of(run_key, len(questions)))
+    uris = answers_of(run_key, len(questions))
+    contents = [_reported_answer(uri, content) for uri, content in zip(uris, storage.read_all(uris), strict=True)]
     answered = [
         (question, orjson.loads(content)) for question, content in zip(questions, contents, strict=True) if content
     ]
     return {question: _answer(stored) for question, stored in answered}
+
+
+def _reported_answer(uri: str, content: bytes | None) -> bytes | None:
+    if content:
+        checksum = hashlib.sha256(content).hexdigest()
+        records.reads("object", uri, checksum, checksum=checksum)
+    return content
 
 
 def _answer(stored: Mapping[str, Any]) -> Answer:

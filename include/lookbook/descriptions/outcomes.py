@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from lookbook import storage
 from lookbook.catalog.schemas import DESCRIPTIONS
 from lookbook.descriptions.plans import ShardPlan, WorkItem, read_items
 from lookbook.descriptions.results import Result
+from lookbook.lineage import records
 
 _NO_OUTCOME = "its task left no outcome; look at its log, then run the drop again"
 
@@ -28,12 +30,24 @@ def rows_of(shards: ShardPlan, lists: Sequence[str]) -> pa.Table:
     """
     seen: set[str] = set()
     failed: dict[str, Result] = {}
-    told = [_rows(_finished(orjson.loads(content or b"[]"), seen, failed)) for content in storage.read_all(lists)]
+    told = [
+        _rows(_finished(orjson.loads(_reported(uri, content)), seen, failed))
+        for uri, content in zip(lists, storage.read_all(lists), strict=True)
+    ]
     told.append(_rows(_looked_up([result.item for key, result in failed.items() if key not in seen], failed)))
     seen |= failed.keys()
     if len(seen) < sum(shard.count for shard in shards.shards):
         told += [_rows(_looked_up(items, failed)) for items in _without_outcome(shards, seen)]
     return pa.concat_tables(told)
+
+
+def _reported(uri: str, content: bytes | None) -> bytes:
+    """Return a list of outcomes, reported by its checksum; one that is gone is empty."""
+    if content is None:
+        return b"[]"
+    checksum = hashlib.sha256(content).hexdigest()
+    records.reads("object", uri, checksum, checksum=checksum)
+    return content
 
 
 def _finished(stored: Iterable[Mapping[str, Any]], seen: set[str], failed: dict[str, Result]) -> Iterator[Result]:

@@ -226,7 +226,5 @@ def result_uri_of(shard_uri: str) -> str:
 
 
 def _read(uri: str) -> Any:
-    """Return a stored JSON value and report it, by its checksum, as an input of the current task."""
-    content = storage.read_bytes(uri)
-    records.reads("object", uri, hashlib.sha256(content).hexdigest())
-    return orjson.loads(content)
+    """Return a stored JSON value, which is reported as an input of the current task."""
+    return orjson.loads(records.read_object(uri))

@@ -116,6 +116,7 @@ def _report(published: Publication) -> None:
         output_tokens=published.output_tokens,
     )
     cost = "no list price" if published.cost_usd is None else f"{published.cost_usd:.6f} USD"
+    records.outputs_cost(published.cost_usd)
     records.details(cost=f"{cost} (prices of {published.prices_of})", facts_from=published.facts_from)
     log.info(
         "Drop %s: %d published, %d withheld, %d failed, %d unchanged; %d + %d tokens, %s",

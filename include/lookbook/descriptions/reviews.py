@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+import orjson
 from pyiceberg.expressions import And, BooleanExpression, Or
 
 from lookbook import storage
@@ -95,12 +96,13 @@ def choose(drop_id: str | None, run_key: str) -> list[dict[str, Any]]:
 
 def read_questions(run_key: str) -> list[Question]:
     """Return what a run asks about."""
-    return [Question.from_dict(stored) for stored in storage.read_json(f"{root_of(run_key)}/questions.json")]
+    questions = orjson.loads(records.read_object(f"{root_of(run_key)}/questions.json"))
+    return [Question.from_dict(stored) for stored in questions]
 
 
 def read_question(reference: Mapping[str, Any]) -> Question:
     """Return the question of a reference that :func:`choose` returned."""
-    return Question.from_dict(storage.read_json(reference["uri"])[reference["number"]])
+    return Question.from_dict(orjson.loads(records.read_object(reference["uri"]))[reference["number"]])
 
 
 def root_of(run_key: str) -> str:

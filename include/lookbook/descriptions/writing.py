@@ -275,8 +275,8 @@ def _report(results: list[Result], stored: storage.StoredObject) -> None:
 
 
 def _report_request(result: Result) -> None:
-    if result.status != "failed":
-        records.writes("object", result.item.result_uri, result.item.input_hash)
+    if result.status != "failed" and (stored := storage.find(result.item.result_uri)):
+        records.writes_object(stored)
     if result.request_id:
         records.writes("request", result.written_by or result.item.text_model_id, result.request_id)
 

@@ -149,6 +149,7 @@ def _check_styles_csv(uri: str) -> None:
         raise PermanentError(f"{uri.removesuffix('styles.csv')} is no drop: it has no styles.csv.")
     if stored.size == 0:
         raise PermanentError(f"{uri} is empty; expected the ten columns and at least one row (docs/data-contract.md).")
+    records.reads_object(stored)
     bucket, key = storage.split_uri(uri)
     answer = client("s3").get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{_HEAD_BYTES - 1}")
     head: bytes = answer["Body"].read()
@@ -164,7 +165,7 @@ def fingerprint(drop: Drop) -> Manifest:
     """
     listed = {stored.uri.removeprefix(drop.uri): stored for stored in storage.list_objects(drop.uri)}
     files = {name: stored for name, stored in listed.items() if name not in (_SUCCESS, _SENDERS_MANIFEST)}
-    styles_csv = storage.read_bytes(f"{drop.uri}styles.csv")
+    styles_csv = records.read_object(f"{drop.uri}styles.csv")
     rows = sum(1 for _ in lines.read_rows(styles_csv))
     versions = {name: [stored.size, stored.etag] for name, stored in files.items()}
     # As JSON, since a file's name may hold any character that a separator could be.

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -56,7 +57,7 @@ def read(manifest_uri: str) -> Candidates:
     Raises:
         PermanentError: a file is not the one that the manifest names; take the fingerprint anew.
     """
-    manifest = storage.read_json(manifest_uri)
+    manifest = orjson.loads(records.read_object(manifest_uri))
     uri = f"{manifest_uri.rpartition('/')[0]}/candidates.parquet"
     counts = _Counts()
     buffer = pa.BufferOutputStream()

@@ -75,7 +75,8 @@ def report(run_key: str, now: datetime | None = None) -> CostReport:
     prices = {"instances": instances.price_list()["date"], "tokens": tokens.price_list()["date"]}
     records.writes_object(storage.write_json(uri, {"prices_of": prices, "lines": [asdict(line) for line in lines]}))
     page = cost_page.render([asdict(line) for line in lines], prices, now)
-    storage.write_bytes(plans.page_uri(run_key, "costs"), page.encode(), "text/html; charset=utf-8")
+    kept = storage.write_bytes(plans.page_uri(run_key, "costs"), page.encode(), "text/html; charset=utf-8")
+    records.writes_object(kept)
     paid = [line for line in lines if line.source != "endpoint in use"]
     usd, unpriced = sum(line.usd or 0 for line in paid), sum(line.usd is None for line in paid)
     log.info("%.2f USD at list price in %d days (%d things have no list price): %s", usd, _DAYS, unpriced, uri)

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+import orjson
+
 from lookbook import storage
 from lookbook.errors import PermanentError
 from lookbook.housekeeping import pages
@@ -112,7 +114,8 @@ def write(plan: Plan, run_key: str) -> dict[str, Any]:
     """Store a plan and its page, tell its essence in the log, and return the reference to it."""
     uri = f"{root_of(run_key)}/{plan.part}/plan.json"
     records.writes_object(storage.write_json(uri, _as_json(plan)))
-    storage.write_bytes(page_uri(run_key, plan.part), _page(plan).encode(), "text/html; charset=utf-8")
+    html = _page(plan).encode()
+    records.writes_object(storage.write_bytes(page_uri(run_key, plan.part), html, "text/html; charset=utf-8"))
     numbers = dict(Counter(expiry.kind for expiry in plan.expiries))
     log.info("To go: %s, %s. Plan: %s", numbers or "nothing", pages.amount(plan.size), uri)
     for expiry in plan.expiries[:_LOGGED]:
@@ -124,7 +127,7 @@ def write(plan: Plan, run_key: str) -> dict[str, Any]:
 
 def read(uri: str) -> Plan:
     """Return the plan stored at ``uri``."""
-    stored = storage.read_json(uri)
+    stored = orjson.loads(records.read_object(uri))
     expiries = [{**one, "since": datetime.fromisoformat(one["since"])} for one in stored.pop("expiries")]
     return Plan(
         part=stored["part"],
@@ -180,7 +183,9 @@ def check_share(plan: Plan, most: float) -> None:
 
 def record_outcome(outcome: Outcome, plan_uri: str) -> Outcome:
     """Store what became of a plan beside it and report it."""
-    storage.write_json(f"{plan_uri.rpartition('/')[0]}/outcome.json", outcome.reference())
+    stored = storage.write_json(f"{plan_uri.rpartition('/')[0]}/outcome.json", outcome.reference())
+    records.writes_object(stored)
+    records.details(dry_run=str(outcome.dry_run).lower())
     records.counts(**outcome.deleted)
     verb = "would have gone" if outcome.dry_run else "gone"
     log.info("%s %s, %s", outcome.deleted or "nothing", verb, pages.amount(outcome.size))

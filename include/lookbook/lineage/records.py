@@ -7,6 +7,7 @@ Outside a recording the reports are dropped, so that library code runs the same 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from lookbook import storage
 from lookbook.settings import UNKNOWN, get_settings, recorded
 from lookbook.storage import StoredObject
 
@@ -70,6 +72,7 @@ class LineageRecord:
 
     ``settings_sha256`` names the settings that the task ran under (:func:`lookbook.settings.recorded`); ``cost_usd``
     is the list price of what it bought from AWS, ``None`` where it bought nothing or no price is known.
+    ``outputs_cost_usd`` is that of what it published, whichever tasks paid for it: to be read, not to be added up.
     """
 
     task: TaskKey
@@ -82,6 +85,7 @@ class LineageRecord:
     counts: dict[str, int] = field(default_factory=dict)
     details: dict[str, str] = field(default_factory=dict)
     cost_usd: float | None = None
+    outputs_cost_usd: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON values, times in ISO 8601."""
@@ -99,8 +103,12 @@ class LineageRecord:
         return found[-1] if found else None
 
     def summary(self) -> dict[str, Any]:
-        """Return the least that tells of the record, as JSON values: whose it is, what it counted and cost."""
-        return {"task": asdict(self.task), "counts": self.counts, "cost_usd": self.cost_usd}
+        """Return the least that tells of the record, as JSON values: whose it is, what it counted and cost.
+
+        The cost is that of what was published, where the task tells it.
+        """
+        cost = self.cost_usd if self.outputs_cost_usd is None else self.outputs_cost_usd
+        return {"task": asdict(self.task), "counts": self.counts, "cost_usd": cost}
 
 
 _current: ContextVar[LineageRecord | None] = ContextVar("lookbook_lineage_record", default=None)
@@ -156,6 +164,38 @@ def writes_object(stored: StoredObject) -> None:
     writes("object", stored.uri, stored.etag, checksum=stored.sha256)
 
 
+def read_object(uri: str) -> bytes:
+    """Return an object's content and report it as input: by its ETag and checksum.
+
+    Raises:
+        ObjectNotFoundError: nothing is stored there.
+    """
+    content, etag = storage.read_version(uri) or (None, "")
+    if content is None:
+        raise storage.ObjectNotFoundError(f"{uri} does not exist.")
+    reads("object", uri, etag, checksum=hashlib.sha256(content).hexdigest())
+    return content
+
+
+def reads_prefix(uri: str) -> None:
+    """Report everything under a prefix as input, by a fingerprint of the names and ETags there."""
+    if _current.get():
+        listed = sorted(f"{stored.uri} {stored.etag}" for stored in storage.list_objects(uri))
+        reads("prefix", uri, hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16])
+
+
+def reads_image(uri: str, resolved: str | None = None) -> None:
+    """Report the container image that ran or is to run, by its digest; one that has none, by its tag.
+
+    Args:
+        uri: as it was asked for.
+        resolved: what SageMaker found under ``uri``, where it tells.
+    """
+    _, _, digest = (resolved or uri).rpartition("@")
+    version = digest if digest.startswith("sha256:") else uri.rpartition("/")[2].partition(":")[2] or "latest"
+    reads("image", uri, version)
+
+
 def counts(**numbers: int) -> None:
     """Report counts (rows read, products published …) of the current task."""
     if record := _current.get():
@@ -179,6 +219,12 @@ def costs(usd: float | None) -> None:
     """Add to what the current task cost, in USD at list prices; ``None``, a price that isn't known, adds nothing."""
     if usd is not None and (record := _current.get()):
         record.cost_usd = (record.cost_usd or 0.0) + usd
+
+
+def outputs_cost(usd: float | None) -> None:
+    """Report what the current task publishes cost all together, whichever tasks paid for it, in USD at list prices."""
+    if record := _current.get():
+        record.outputs_cost_usd = usd
 
 
 def _code_version(bundle_version: str | None) -> str:

@@ -28,16 +28,27 @@ from lookbook.quality.suites.v1 import Shares
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one expectation found: its meta, whether it was met, and the positions of the rows that fail it."""
+    """What one expectation found: its meta, whether it was met, and the positions of the rows that fail it.
+
+    ``expectation`` is its type (``expect_column_values_to_be_null`` …), ``column`` is ``None`` for one of the table.
+    """
 
     meta: dict[str, Any]
     met: bool
     positions: tuple[int, ...]
+    expectation: str
+    column: str | None
 
 
-def run(
-    frame: pd.DataFrame, drop_id: str, run_name: str, site: dict[str, Any], earlier: Shares | None
-) -> list[Outcome]:
+@dataclass(frozen=True)
+class Checked:
+    """What all expectations found; ``result_id`` is Great Expectations' name of the result, and its page's place."""
+
+    result_id: str
+    outcomes: list[Outcome]
+
+
+def run(frame: pd.DataFrame, drop_id: str, run_name: str, site: dict[str, Any], earlier: Shares | None) -> Checked:
     """Check ``frame`` against the suite and build the Data Docs that ``site`` configures.
 
     ``earlier`` has, by column, the share of each value in the drops published before; ``None`` skips drift.
@@ -63,8 +74,8 @@ def run(
         )
     )
     result = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=RunIdentifier(run_name=run_name))
-    (validation,) = result.run_results.values()
-    return [_outcome(one) for one in validation.results]
+    ((identifier, validation),) = result.run_results.items()
+    return Checked("/".join(identifier.to_tuple()), [_outcome(one) for one in validation.results])
 
 
 def _context(drop_id: str, site: dict[str, Any]) -> EphemeralDataContext:
@@ -82,7 +93,9 @@ def _outcome(result: Any) -> Outcome:
     meta = result.expectation_config.meta
     if result.exception_info and result.exception_info.get("raised_exception", _nested_exception(result)):
         raise PermanentError(f"Expectation {meta} could not be evaluated: {result.exception_info}")
-    return Outcome(meta, bool(result.success), tuple(result.result.get("unexpected_index_list") or ()))
+    config = result.expectation_config
+    positions = tuple(result.result.get("unexpected_index_list") or ())
+    return Outcome(meta, bool(result.success), positions, config.type, config.kwargs.get("column"))
 
 
 def _nested_exception(result: Any) -> bool:

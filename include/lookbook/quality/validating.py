@@ -69,21 +69,20 @@ def validate(
     from lookbook.quality import checkpoint, drift, frame
     from lookbook.quality.data_docs import site
 
-    candidates = pq.read_table(pa.BufferReader(storage.read_bytes(candidates_uri)), columns=frame.COLUMNS)
+    candidates = pq.read_table(pa.BufferReader(records.read_object(candidates_uri)), columns=frame.COLUMNS)
     drop_id, run_name = candidates_uri.split("/")[-3:-1]
     table = frame.build(candidates)
     earlier = drift.earlier_shares(drop_id, len(table))
     with tempfile.TemporaryDirectory() as directory:
         pages = site.config(Path(directory), task_url)
-        outcomes = checkpoint.run(table, drop_id, run_name, pages, earlier.shares)
+        checked = checkpoint.run(table, drop_id, run_name, pages, earlier.shares)
         docs_uri = store.publish(Path(directory), drop_id)
     most = get_settings().max_rejected_share if max_rejected_share is None else max_rejected_share
-    verdict = _verdict(table, outcomes, drop_id, most) | {"drift": earlier.says}
+    verdict = _verdict(table, checked.outcomes, drop_id, most) | {"drift": earlier.says}
     uri = f"{candidates_uri.rpartition('/')[0]}/validation.json"
     stored = storage.write_json(uri, verdict | {"data_docs_uri": docs_uri})
-    if found := storage.find(candidates_uri):
-        records.reads_object(found)
     records.writes_object(stored)
+    records.writes("validation", SUITE, checked.result_id, partition=drop_id, checksum=stored.sha256)
     records.details(max_rejected_share=f"{most:g}")
     return _report(verdict, uri, docs_uri)
 
@@ -114,6 +113,21 @@ def _verdict(table: pd.DataFrame, outcomes: list[Outcome], drop_id: str, most: f
         "reasons": dict(Counter(code for found in reasons.values() for code, _ in found)),
         "warnings": dict(warnings),
         "refused": _refusals(outcomes, len(reasons), len(table), most),
+        "expectations": [_told(outcome) for outcome in outcomes],
+    }
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """Return what an expectation found as JSON values; ``rows`` is how many fail it."""
+    meta = outcome.meta
+    return {
+        "expectation": outcome.expectation,
+        "column": outcome.column,
+        "code": meta.get("code") or meta["code_from"],
+        "severity": meta["severity"],
+        "says": meta["says"],
+        "met": outcome.met,
+        "rows": len(outcome.positions),
     }
 
 

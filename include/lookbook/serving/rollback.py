@@ -8,6 +8,7 @@ from typing import Any
 
 from lookbook.errors import PermanentError
 from lookbook.lineage import records
+from lookbook.settings import get_settings
 from lookbook.training import registry
 from lookbook.training.registry import Served
 
@@ -90,6 +91,8 @@ def choose(version: str | None, by: str | None) -> Choice:
     replaced = _replaced(served)
     others = [one for one in served if one.package_arn != replaced[0] and not one.expired]
     chosen = _named(version, others) if version else _latest(others, replaced[1])
+    for package_arn in (chosen.package_arn, replaced[0]):
+        records.reads("model_package", get_settings().model_package_group, package_arn)
     log.info("Model %s is to replace %s.", chosen.version, replaced[1])
     return Choice(chosen.package_arn, chosen.version, *replaced, by)
 

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from lookbook import storage
 from lookbook.aws import async_client
 from lookbook.catalog import tables
@@ -66,7 +68,7 @@ class Replay:
 
 def read(uri: str) -> Replay:
     """Return what was sent."""
-    return Replay(**storage.read_json(uri))
+    return Replay(**orjson.loads(records.read_object(uri)))
 
 
 async def replay(shadow: Shadow, pictures: int) -> Replay:
@@ -106,7 +108,7 @@ def _inputs(shadow: Shadow, pictures: int) -> list[Input]:
     products = tuple(
         PlannedProduct(**{name: row[name] for name in _COLUMNS[1:]}) for row in with_picture if row["drop_id"] == newest
     )
-    records.reads("table", "catalog.products", snapshot)
+    records.reads("table", "catalog.products", snapshot, partition=newest)
     plan = Plan(f"{shadow.root}/plan.json", newest, shadow.root, snapshot, products)
     inputs = set(inputs_of(plan, _taught_to_both(shadow)).values())
     return sorted(inputs, key=lambda one: (one.picture_sha256, one.attributes))[:pictures]

@@ -28,7 +28,7 @@ from PIL import Image
 from lookbook.aws import CLIENT_CONFIG
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
-from lookbook.serving import invocation
+from lookbook.serving import invocation, reporting
 from lookbook.settings import Settings, get_settings
 from lookbook.training import evaluation, registry
 from lookbook.training.evaluation import GoldenQuestion
@@ -104,6 +104,7 @@ def verify(endpoint_config: str, package_arn: str) -> Verified:
     golden = _check_answers(given, version)
     median_ms = _check_latency(given, settings, version)
     _check_config(settings.endpoint_name, endpoint_config)
+    records.reads("model_package", settings.model_package_group, package_arn)
     records.reads("endpoint_config", settings.endpoint_name, endpoint_config)
     records.counts(instances=instances, requests=number, golden_answers=golden)
     records.details(model_version=version)
@@ -161,6 +162,7 @@ def _check_config(name: str, expected: str) -> int:
             f"Endpoint {name} is {status} with config {config}, expected InService with "
             f"{expected}. Reason: {endpoint.get('FailureReason', 'none given')}. See the endpoint's log."
         )
+    reporting.report_images(endpoint)
     return sum(variant.get("CurrentInstanceCount", 1) for variant in endpoint["ProductionVariants"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -51,6 +52,22 @@ def price_list() -> dict[str, Any]:
     return tomllib.loads((files(__package__) / "prices.toml").read_text())
 
 
+def usd_of(instance_type: str, seconds: float, instances: int = 1) -> float | None:
+    """Return what instances cost for some seconds at list price, ``None`` for a type that the price list has not."""
+    price: float | None = price_list()["usd_per_hour"].get(instance_type)
+    return None if price is None else round(seconds / 3600 * instances * price, 6)
+
+
+def usd_of_training(job: Mapping[str, Any]) -> float | None:
+    """Return what a training job cost at list price, by the time that AWS bills for it.
+
+    Args:
+        job: as DescribeTrainingJob tells it.
+    """
+    kind = job["ResourceConfig"]
+    return usd_of(kind["InstanceType"], job.get("BillableTimeInSeconds", 0), kind["InstanceCount"])
+
+
 def estimate(dataset: dict[str, Any]) -> Estimate:
     """Estimate the training of a data set, at the on-demand list price, against ``training_budget_usd``.
 
@@ -94,6 +111,7 @@ def _rate(settings: Settings) -> _Rate:
     if champion is None:
         return _Rate(settings.training_pairs_per_s, "as set")
     job = client("sagemaker").describe_training_job(TrainingJobName=champion.training_job)
+    records.reads("training_job", champion.training_job, job["TrainingJobArn"])
     metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
     if job["ResourceConfig"]["InstanceType"] != settings.training_instance_type or not metrics.get(_RATE_METRIC):
         return _Rate(settings.training_pairs_per_s, "as set")

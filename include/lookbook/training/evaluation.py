@@ -187,6 +187,11 @@ class Published:
     page_uri: str
 
 
+def is_evaluation(job_name: str) -> bool:
+    """Return whether a training job is one that compares models, by its name."""
+    return bool(_JOB_NAME.fullmatch(job_name))
+
+
 def publish(archive_uri: str) -> Published:
     """Check what a job's ``model.tar.gz`` holds and keep report, page and golden questions as objects beside it.
 
@@ -217,7 +222,7 @@ def page(job_name: str) -> bytes:
     Raises:
         PageNotFoundError: there is none.
     """
-    if not _JOB_NAME.fullmatch(job_name):
+    if not is_evaluation(job_name):
         raise PageNotFoundError(f"{job_name!r} is no name of an evaluation job. Expected lookbook-evaluate-….")
     uri = f"s3://{get_settings().bucket}/{JOBS}/{job_name}/{_PAGE}"
     try:
@@ -244,7 +249,7 @@ def thresholds(report_uri: str) -> Mapping[str, float | None]:
     Raises:
         ReportError: it is not as expected.
     """
-    report = _parse(storage.read_bytes(report_uri), report_uri)
+    report = _parse(records.read_object(report_uri), report_uri)
     return {attribute: one.threshold for attribute, one in report.calibration.attributes.items()}
 
 
@@ -259,7 +264,7 @@ def golden(report_uri: str) -> tuple[GoldenQuestion, ...]:
     """
     uri = golden_uri(report_uri)
     try:
-        content = storage.read_bytes(uri)
+        content = records.read_object(uri)
     except storage.ObjectNotFoundError:
         log.warning("%s does not exist: that evaluation kept no golden questions.", uri)
         return ()
@@ -304,7 +309,7 @@ def _read(archive_uri: str, names: tuple[str, ...]) -> dict[str, bytes]:
         found = "nothing" if stored is None else f"{stored.size} bytes"
         raise ReportError(f"{archive_uri}: found {found}, expected an archive of up to {_MAX_ARCHIVE_BYTES} bytes.")
     try:
-        with tarfile.open(fileobj=io.BytesIO(storage.read_bytes(archive_uri)), mode="r:gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(records.read_object(archive_uri)), mode="r:gz") as archive:
             files = _members(archive, names)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ReportError(f"{archive_uri} can't be unpacked ({error}). Is it an evaluation job's output?") from error

@@ -226,6 +226,7 @@ def _record(decision: Decision, report: EvaluationReport) -> None:
         gate_figures=json.dumps(decision.figures, sort_keys=True),
         gate_confidence=f"{report.chance.confidence:g}",
         evaluation_page=decision.page_uri or "",
+        training_code=decision.training_code,
     )
     if decision.override:
         records.details(promoted_by=decision.override.by, promoted_because=decision.override.reason)

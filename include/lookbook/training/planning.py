@@ -39,6 +39,8 @@ def enough_new_pairs(force: bool = False) -> Decision:
     needed = get_settings().min_new_pairs if champion else 1
     since = f"since model {champion.version}" if champion else "and no model is in service"
     decision = _decide(f"{new} new labelled pairs {since}, {needed} needed", new, needed, force)
+    if champion:
+        records.reads("model_package", get_settings().model_package_group, champion.package_arn)
     records.details(training=decision.reason)
     records.counts(new_pairs=new)
     log.info("%s: %s", "Training" if decision.passed else "Not training", decision.reason)

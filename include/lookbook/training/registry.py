@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from botocore.exceptions import ClientError
 
-from lookbook import storage
 from lookbook.aws import client
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
@@ -96,7 +96,7 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
         evaluated: the evaluation task's result, of which the gate has kept report and decision.
     """
     settings = get_settings()
-    decision = storage.read_json(gating.decision_uri(evaluated["model_data"]))
+    decision = orjson.loads(records.read_object(gating.decision_uri(evaluated["model_data"])))
     return {
         "image_uri": training["image_uri"],
         "model_url": training["model_data"],
@@ -143,6 +143,7 @@ def approve(package_arn: str, endpoint_config: str, why: str | None = None) -> A
     package = describe(package_arn)
     served = {_SINCE: datetime.now(UTC).isoformat(timespec="microseconds"), _CONFIG: endpoint_config}
     _judge(package, "Approved", why or _approval(package), served)
+    records.reads("endpoint_config", get_settings().endpoint_name, endpoint_config)
     log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
     return Approved(package_arn, version_of(package_arn))
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from typing import Any
 
+from lookbook.lineage import records
 from lookbook.settings import Settings, get_settings
 from lookbook.training import evaluation, images, registry
 
@@ -43,6 +44,7 @@ def training_request(dataset: dict[str, Any], run_id: str) -> dict[str, Any]:
         "validation": f"{dataset['uri']}validation/",
     }
     image = images.pinned(settings.training_image_uri)
+    records.reads_image(settings.training_image_uri, image)
     return _request(settings, name, image, "train", channels, _tags(dataset, run_id)) | {
         "HyperParameters": _hyperparameters(settings, dataset["dataset_id"]),
         "CheckpointConfig": {"S3Uri": f"s3://{settings.bucket}/training/checkpoints/{name}/"},
@@ -67,6 +69,7 @@ def evaluation_request(dataset: dict[str, Any], training: dict[str, Any], run_id
     }
     if champion:
         channels["champion"] = champion.model_data
+        records.reads("model_package", settings.model_package_group, champion.package_arn)
     return _request(settings, name, training["image_uri"], "evaluate", channels, _tags(dataset, run_id)) | {
         "HyperParameters": {"target_precision": str(settings.answer_precision)}
     }

@@ -112,7 +112,8 @@ class BatchJobOperator(JobOperator, AwsBaseOperator[BedrockHook]):
         if self.status(job) != "Completed":
             self.log.warning("Job %s is %s: what it left goes on demand.", job["jobName"], self.status(job))
         reference = batch_jobs.reference(job)
-        records.reads("prefix", batch_jobs.input_of(job), job["jobArn"])
+        records.reads_prefix(batch_jobs.input_of(job))
+        records.reads("text_model", job["modelId"], job["modelId"])
         records.writes("batch_job", job["jobName"], job["jobArn"])
         records.writes("prefix", reference["output_uri"], job["jobArn"])
         return reference

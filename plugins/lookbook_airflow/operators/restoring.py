@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from lookbook.lineage import records
 from lookbook.settings import get_settings
+from lookbook_airflow.lineage import traced
 from lookbook_airflow.operators.sagemaker import MOVING, EndpointOperator
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class RestoreEndpointOperator(EndpointOperator):
         if endpoint and endpoint["EndpointStatus"] in MOVING:
             self._wait()
         if endpoint and endpoint["EndpointStatus"] != "Deleting":
-            self.hook.get_conn().delete_endpoint(EndpointName=name)
+            with traced(context):
+                self.hook.get_conn().delete_endpoint(EndpointName=name)
+                records.details(taken_down=endpoint["EndpointArn"])
             self.log.warning("Endpoint %s is taken down: nothing that was verified served there before.", name)
         return {"endpoint_name": name, "endpoint_config_name": None}

@@ -20,7 +20,6 @@ from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
 from botocore.exceptions import ClientError
 
 from lookbook.errors import PermanentError
-from lookbook.lineage import records
 from lookbook.settings import get_settings
 from lookbook_airflow.lineage import traced
 from lookbook_airflow.operators.documented import Documented
@@ -41,10 +40,15 @@ class ModelOperator(Documented, SageMakerModelOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the model or find it; return its name and ARN."""
+        from lookbook.serving import reporting  # here and below, since DAG files import this module
+
         self.preprocess_config()
         name = self.config["ModelName"]
-        _create_once(lambda: self.hook.create_model(self.config), "already existing model", self.log)
-        return {"model_name": name, "model_arn": self.hook.describe_model(name)["ModelArn"]}
+        with traced(context):
+            _create_once(lambda: self.hook.create_model(self.config), "already existing model", self.log)
+            model = self.hook.describe_model(name)
+            reporting.report_model(model)
+        return {"model_name": name, "model_arn": model["ModelArn"]}
 
 
 class EndpointConfigOperator(Documented, SageMakerEndpointConfigOperator):
@@ -52,11 +56,15 @@ class EndpointConfigOperator(Documented, SageMakerEndpointConfigOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the config or find it; return its name and ARN."""
+        from lookbook.serving import reporting
+
         self.preprocess_config()
         name = self.config["EndpointConfigName"]
-        _create_once(lambda: self.hook.create_endpoint_config(self.config), "already existing endpoint", self.log)
-        arn = self.hook.describe_endpoint_config(name)["EndpointConfigArn"]
-        return {"endpoint_config_name": name, "endpoint_config_arn": arn}
+        with traced(context):
+            _create_once(lambda: self.hook.create_endpoint_config(self.config), "already existing endpoint", self.log)
+            config = self.hook.describe_endpoint_config(name)
+            reporting.report_endpoint_config(config)
+        return {"endpoint_config_name": name, "endpoint_config_arn": config["EndpointConfigArn"]}
 
 
 class EndpointOperator(Documented, SageMakerEndpointOperator):
@@ -126,8 +134,10 @@ class EndpointOperator(Documented, SageMakerEndpointOperator):
             )
             context["ti"].xcom_push(FAILURE_KEY, failure)
             raise PermanentError(failure)
+        from lookbook.serving import reporting
+
         with traced(context):
-            records.writes("endpoint_config", endpoint["EndpointName"], asked)
+            reporting.report_endpoint(endpoint)
         return {"endpoint_name": endpoint["EndpointName"], "endpoint_config_name": asked}
 
 
@@ -141,10 +151,12 @@ class RegisterModelVersionOperator(Documented, SageMakerRegisterModelVersionOper
 
     def execute(self, context: Context) -> str:
         """Register the package; return its ARN."""
+        from lookbook.serving import reporting
+        from lookbook.training import registry
+
         with traced(context):
             arn: str = super().execute(context)
-            records.reads("object", self.model_url, arn)
-            records.writes("model_package", self.package_group_name, arn)
+            reporting.report_package(registry.describe(arn))
         return arn
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
 
 from lookbook.errors import PermanentError, RetryableError
-from lookbook.lineage import records
 from lookbook_airflow.console_links import TrainingJobLink, TrainingLogLink
 from lookbook_airflow.operators.jobs import Job, JobOperator, found
 from lookbook_airflow.training_jobs import LOG_GROUP
@@ -84,9 +83,11 @@ class TrainingJobOperator(JobOperator, SageMakerTrainingOperator):
 
     def left(self, job: Job) -> dict[str, Any]:
         """Return the job's reference."""
+        from lookbook.training import reporting  # here, since DAG files import this module
+
         # What the provider's OpenLineage extraction reads, which it sets itself only after it has waited.
         self.serialized_training_data = job
-        _report(job)
+        reporting.report(job)
         return _reference(job)
 
 
@@ -97,15 +98,6 @@ def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
         f"Its log: CloudWatch group {LOG_GROUP}, stream prefix {job['TrainingJobName']}."
     )
     return RetryableError(message) if reason.startswith(_FAULTS_OF_AWS) else PermanentError(message)
-
-
-def _report(job: dict[str, Any]) -> None:
-    for channel in job["InputDataConfig"]:
-        source = channel["DataSource"]["S3DataSource"]["S3Uri"]
-        records.reads("prefix", source, channel["ChannelName"])
-    records.writes("training_job", job["TrainingJobName"], job["TrainingJobArn"])
-    records.writes("object", job["ModelArtifacts"]["S3ModelArtifacts"], job["TrainingJobArn"])
-    records.counts(billable_seconds=int(job.get("BillableTimeInSeconds", 0)))
 
 
 def _reference(job: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTransformOperator
 
 from lookbook.errors import PermanentError, RetryableError
-from lookbook.lineage import records
 from lookbook.serving import transform_jobs
 from lookbook_airflow.console_links import TransformJobLink, TransformLogLink
 from lookbook_airflow.operators.jobs import Job, JobOperator, found
@@ -87,11 +86,14 @@ class TransformJobOperator(JobOperator, SageMakerTransformOperator):
 
     def left(self, job: Job) -> dict[str, Any]:
         """Return the job's reference."""
+        from lookbook.serving import reporting  # here, since DAG files import this module
+
         if self.status(job) != "Completed":
             self.log.warning("%s What it left is used; the endpoint is asked about the others.", _told(job))
         # What the provider's OpenLineage extraction reads.
         self.serialized_model, self.serialized_transform = self.hook.describe_model(job["ModelName"]), job
-        return _reported(job)
+        reporting.report_transform(job, self.serialized_model)
+        return transform_jobs.reference(job)
 
 
 def _told(job: dict[str, Any]) -> str:
@@ -100,12 +102,3 @@ def _told(job: dict[str, Any]) -> str:
         f"Transform job {job['TransformJobName']} ended {job['TransformJobStatus']}: {reason}. "
         f"Its log: CloudWatch group {LOG_GROUP}, stream prefix {job['TransformJobName']}."
     )
-
-
-def _reported(job: dict[str, Any]) -> dict[str, Any]:
-    reference = transform_jobs.reference(job)
-    records.reads("object", reference["manifest_uri"], job["TransformJobArn"])
-    records.writes("transform_job", job["TransformJobName"], job["TransformJobArn"])
-    records.writes("prefix", reference["output_uri"], job["TransformJobArn"])
-    records.counts(results=transform_jobs.count_results(reference))
-    return reference

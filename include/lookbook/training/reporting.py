@@ -1,0 +1,30 @@
+"""What a training or evaluation job read and left, for the record of the task that waited for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lookbook import storage
+from lookbook.lineage import records
+from lookbook.lineage.records import Kind
+from lookbook.training import cost, evaluation
+
+
+def report(job: Mapping[str, Any]) -> None:
+    """Report a completed job: its channels, its image, itself, what it left, and what it cost at list price.
+
+    What an evaluation job leaves is an archive with a report, not a model's artefact, though SageMaker calls it one.
+
+    Args:
+        job: as DescribeTrainingJob tells it.
+    """
+    for channel in job["InputDataConfig"]:
+        records.reads_prefix(channel["DataSource"]["S3DataSource"]["S3Uri"])
+    records.reads_image(job["AlgorithmSpecification"]["TrainingImage"])
+    records.writes("training_job", job["TrainingJobName"], job["TrainingJobArn"])
+    kind: Kind = "object" if evaluation.is_evaluation(job["TrainingJobName"]) else "model_artifact"
+    if stored := storage.find(job["ModelArtifacts"]["S3ModelArtifacts"]):
+        records.writes(kind, stored.uri, stored.etag)
+    records.counts(billable_seconds=int(job.get("BillableTimeInSeconds", 0)))
+    records.costs(cost.usd_of_training(job))
