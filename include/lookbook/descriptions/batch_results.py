@@ -17,7 +17,7 @@ from lookbook.descriptions.batch_records import answer_of
 from lookbook.descriptions.batch_requests import MODE, items_uri, store_rest
 from lookbook.descriptions.conversation import MalformedReplyError, Reply, reply_of
 from lookbook.descriptions.plans import WorkItem, read_items, read_plan, result_uri_of
-from lookbook.descriptions.results import Result, store
+from lookbook.descriptions.results import Result, cost_to, store
 from lookbook.descriptions.writing import result_of
 from lookbook.lineage import records
 from lookbook.settings import get_settings
@@ -121,3 +121,4 @@ def _report(job: Mapping[str, Any], collection: _Collection, stored: storage.Sto
     records.reads("prefix", job["output_uri"], job["job_arn"])
     records.writes_object(stored)
     records.counts(**{what.replace(" ", "_"): number for what, number in counted.items()})
+    records.costs(cost_to(records.current_task(), collection.results))

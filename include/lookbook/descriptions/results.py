@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -74,6 +74,17 @@ class Result:
         columns = {**vars(item), **vars(self), **(vars(self.text) if self.text else {}), **facts, "result_uri": uri}
         columns["text_model_id"] = self.written_by or item.text_model_id
         return {name: value for name, value in columns.items() if name not in ("item", "text", "label", "written_by")}
+
+
+def cost_to(task: TaskKey | None, results: Iterable[Result]) -> float | None:
+    """Return what a task instance paid for these outcomes in all its tries; ``None`` if it asked nobody at a price.
+
+    An outcome that another task had stored before cost this one nothing.
+    """
+    mine = task_columns(task)
+    costs = [result.cost_usd for result in results if mine.items() <= vars(result).items()]
+    known = [usd for usd in costs if usd is not None]
+    return round(sum(known), 8) if known else None
 
 
 def task_columns(task: TaskKey | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from lookbook.descriptions.cost import cost_usd
 from lookbook.descriptions.drafting import Ask, Draft
 from lookbook.descriptions.judging import Consult
 from lookbook.descriptions.plans import WorkItem, read_items, result_uri_of
-from lookbook.descriptions.results import Failure, Result, find_result, store, task_columns
+from lookbook.descriptions.results import Failure, Result, cost_to, find_result, store, task_columns
 from lookbook.descriptions.texts import ProductText
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage import records
@@ -272,6 +272,7 @@ def _report(results: list[Result], stored: storage.StoredObject) -> None:
         input_tokens=sum(result.input_tokens for result in results),
         output_tokens=sum(result.output_tokens for result in results),
     )
+    records.costs(cost_to(records.current_task(), results))
 
 
 def _report_request(result: Result) -> None:
