@@ -9,7 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 
 class LookbookPlugin(AirflowPlugin):
-    """Lookbook's pages on the API server."""
+    """Lookbook's pages on the API server, and where the UI shows them."""
 
     name = "lookbook"
 
@@ -20,3 +20,10 @@ class LookbookPlugin(AirflowPlugin):
         from lookbook_airflow.pages.app import create_app
 
         return [{"app": create_app(), "url_prefix": PREFIX, "name": "Lookbook"}]
+
+    @cached_property
+    def external_views(self) -> list[dict[str, Any]]:
+        """The Lineage pages: an entry of the navigation, and a tab of each run and task instance."""
+        from lookbook_airflow.pages import views
+
+        return views()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from airflow.providers.amazon.aws.links.base_aws import BaseAwsLink
 from airflow.sdk import BaseOperatorLink
 
+from lookbook.aws import session
 from lookbook.settings import get_settings
+from lookbook.storage import split_uri
 from lookbook_airflow.training_jobs import LOG_GROUP
 from lookbook_airflow.transform_jobs import LOG_GROUP as TRANSFORM_LOG_GROUP
 
@@ -64,3 +66,41 @@ class BatchJobLink(TrainingJobLink):
     name = "Batch jobs"
     path = "/bedrock/home?region={region}#/batch-inference"
     key = "jobName"
+
+
+# The console's page of each kind of resource that an ARN names; the registry's packages have none outside Studio.
+_PAGES = {
+    ("sagemaker", "training-job"): "/sagemaker/home?region={region}#/jobs/{name}",
+    ("sagemaker", "transform-job"): "/sagemaker/home?region={region}#/transform-jobs/{name}",
+    ("sagemaker", "endpoint-config"): "/sagemaker/home?region={region}#/endpointConfig/{name}",
+    ("sagemaker", "endpoint"): "/sagemaker/home?region={region}#/endpoints/{name}",
+    ("bedrock", "model-invocation-job"): "/bedrock/home?region={region}#/batch-inference",
+}
+
+
+def console_page(thing: str) -> str | None:
+    """Return AWS's console page of what an ARN or an S3 URI names; ``None`` where it has none, as on one machine."""
+    if get_settings().aws_endpoint_url:
+        return None
+    return _object_page(thing) if thing.startswith("s3://") else _resource_page(thing)
+
+
+def _object_page(uri: str) -> str:
+    region = get_settings().aws_region
+    bucket, key = split_uri(uri)
+    partition = session(region).get_partition_for_region(region)
+    kind = "buckets" if uri.endswith("/") else "object"
+    page = f"/s3/{kind}/{quote(bucket, safe='')}?{urlencode({'region': region, 'prefix': key}, quote_via=quote)}"
+    return f"https://console.{BaseAwsLink.get_aws_domain(partition)}{page}"
+
+
+def _resource_page(arn: str) -> str | None:
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn":
+        return None
+    _, partition, service, region, _, resource = parts
+    kind, _, name = resource.partition("/")
+    page, domain = _PAGES.get((service, kind)), BaseAwsLink.get_aws_domain(partition)
+    if page is None or domain is None:
+        return None
+    return f"https://console.{domain}{page.format(region=quote(region), name=quote(name, safe=''))}"

@@ -5,6 +5,7 @@ This module imports nothing heavy: task processes use it to make links.
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow.configuration import conf
@@ -20,3 +21,30 @@ def root() -> str:
 def page_path(*parts: str) -> str:
     """Return the path of one of the pages: it leads there from any page of the UI, whatever the server is called."""
     return "/".join([root() + PREFIX, *(quote(part, safe="") for part in parts)])
+
+
+def views() -> list[dict[str, Any]]:
+    """Return where the UI shows the Lineage pages: in its navigation, and as a tab of each run and task instance.
+
+    The UI puts the ids of what is being looked at in place of the names in braces, percent-encoded.
+    """
+    shown = {"name": "Lineage", "icon": _icon("#3d4a5c"), "icon_dark_mode": _icon("#d5dbe5")}
+    entry = {"destination": "nav", "url_route": "lineage", "href": page_path("lineage"), "nav_top_level": True}
+    of_run = {"destination": "dag_run", "url_route": "lineage-run", "href": "runs/{DAG_ID}/{RUN_ID}"}
+    of_task = {
+        "destination": "task_instance",
+        "url_route": "lineage-task",
+        "href": "tasks/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}",
+    }
+    tabs = [tab | {"href": f"{page_path('lineage')}/{tab['href']}"} for tab in (of_run, of_task)]
+    return [shown | view for view in (entry, *tabs)]
+
+
+def _icon(colour: str) -> str:
+    """Return three linked boxes as the address of a picture."""
+    boxes = "".join(f'<rect x="{x}" y="{y}" width="7" height="6" rx="1.5"/>' for x, y in ((2, 9), (15, 3), (15, 15)))
+    drawing = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{colour}" stroke-width="1.7">'
+        f'{boxes}<path d="M9 12h3m3-6h-1.5q-1.5 0-1.5 1.5v9q0 1.5 1.5 1.5H15"/></svg>'
+    )
+    return f"data:image/svg+xml,{quote(drawing)}"

@@ -10,7 +10,7 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from lookbook_airflow.pages import data_docs, evaluations, findings, housekeeping, pictures, root, shadows
+from lookbook_airflow.pages import data_docs, evaluations, findings, housekeeping, lineage, pictures, root, shadows
 
 
 def create_app() -> FastAPI:
@@ -24,6 +24,7 @@ def create_app() -> FastAPI:
     app.include_router(evaluations.router)
     app.include_router(findings.router)
     app.include_router(housekeeping.router)
+    app.include_router(lineage.router)
     app.include_router(pictures.router)
     app.include_router(shadows.router)
     app.add_exception_handler(HTTPException, _refuse)

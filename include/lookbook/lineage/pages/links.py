@@ -18,7 +18,7 @@ class Links:
 
     Attributes:
         root: the path under which the server is reached, without a slash at its end: ``""``, or ``/airflow``.
-        console: AWS's console page of an ARN; ``None`` for one that has none, or where there is no console at all.
+        console: AWS's console page of an ARN or S3 URI; ``None`` for one that has none, or where there is no console.
     """
 
     root: str = ""

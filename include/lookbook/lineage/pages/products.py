@@ -175,6 +175,7 @@ def ways(link: Link, product: Product, links: Links) -> Iterator[Way]:
     if link.kind == "model package":
         yield Way("model", links.page("models", link.name.rpartition(" ")[2]))
         if evaluated := str(link.details.get("evaluation_page", "")):
-            yield Way("evaluation report", links.evaluation(evaluated.rstrip("/").split("/")[-2]))
-    if link.version and (console := links.console(link.version)):
+            yield Way("evaluation report", links.evaluation(evaluated.rpartition("/")[0].rpartition("/")[2]))
+    things = (link.version or "", link.name.partition(" ")[0])
+    if console := next((page for thing in things if (page := links.console(thing))), None):
         yield Way("AWS console", console, outside=True)
