@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     code_version: str = Field(
         UNKNOWN, exclude=True, description="Git commit of this code; goes into the model package and lineage"
     )
+    source_url: str = Field(
+        "urn:lookbook:source",
+        exclude=True,
+        description="Where the files of this code can be read, e.g. `https://git.example.com/lookbook/raw/v1`; names "
+        "who made the facets of OpenLineage events and where their schemas are",
+    )
     execution_role_arn: str = Field(
         "arn:aws:iam::000000000000:role/lookbook-sagemaker", description="Role that SageMaker jobs run under"
     )
