@@ -10,7 +10,17 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from lookbook_airflow.pages import data_docs, evaluations, findings, housekeeping, lineage, pictures, root, shadows
+from lookbook_airflow.pages import (
+    data_docs,
+    evaluations,
+    findings,
+    housekeeping,
+    lineage,
+    lineage_overviews,
+    pictures,
+    root,
+    shadows,
+)
 
 
 def create_app() -> FastAPI:
@@ -25,6 +35,7 @@ def create_app() -> FastAPI:
     app.include_router(findings.router)
     app.include_router(housekeeping.router)
     app.include_router(lineage.router)
+    app.include_router(lineage_overviews.router)
     app.include_router(pictures.router)
     app.include_router(shadows.router)
     app.add_exception_handler(HTTPException, _refuse)
