@@ -18,6 +18,7 @@ from lookbook.catalog import tables
 from lookbook.errors import PermanentError
 from lookbook.lineage import impact, tallies
 from lookbook.lineage.impact import Impact
+from lookbook.lineage.pages import graph
 from lookbook.lineage.pages.layout import Crumb, PageNotFoundError, render
 from lookbook.lineage.pages.links import Links
 from lookbook.lineage.tallies import Run, Texts
@@ -28,6 +29,7 @@ _STATUSES = ("published", "withheld", "failed", "stale")
 _NONE = "none"  # the status of a product without a description
 _RUNS = 20
 _REASONS = 8
+_DRAWN = 40  # boxes of a graph that one still takes in at a look; of more, the list below it is clearer
 _LISTED = 4  # drops whose products are kept: a person pages and searches in one
 _DESCRIBING, _TAKING_IN = ("describe_products",), ("ingest_drop", "requeue_drop")
 
@@ -264,6 +266,8 @@ def render_dependents(subject: str, name: str, found: Impact, links: Links, crum
         links: where links lead.
         crumbs: the way to the thing's own page.
     """
+    steps = graph.numbered(found.root)
+    drawn = sum(1 for _ in steps.walk()) <= _DRAWN
     return render(
         "impact.html",
         title=f"What depends on {subject} {name}",
@@ -273,6 +277,9 @@ def render_dependents(subject: str, name: str, found: Impact, links: Links, crum
         subject=subject,
         name=name,
         impact=found,
+        steps=steps,
+        drawing=graph.draw(steps, forward=True) if drawn else None,
+        box=(graph.WIDTH, graph.HEIGHT),
     )
 
 

@@ -1,7 +1,7 @@
 """A tree of links as a drawing: boxes from left to right by depth, made on the server, so that no script is needed.
 
-The thing itself stands at the left, what it was made from to the right of it; each box leads to its step in the list
-below the drawing, which says the same in full.
+The thing itself stands at the left, what it was made from, or what it went into, to the right of it; each box leads to
+its step in the list below the drawing, which says the same in full.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from lookbook.lineage.chain import Link
 WIDTH, HEIGHT = 196, 58  # of a box, in the drawing's units, which are pixels at its natural size
 _COLUMN, _ROW = WIDTH + 44, HEIGHT + 14
 _MARGIN = 6
+_HEAD = 2  # units between an arrow's head and the box it points to
 _CHARACTERS = 29  # of a name that fit into a box
 
 _GROUPS = {
@@ -90,8 +91,13 @@ def numbered(root: Link) -> Step:
     return step(root)
 
 
-def draw(root: Step) -> Drawing:
-    """Lay a tree out: a column a depth, a row a leaf, every other box in the middle of those behind it."""
+def draw(root: Step, *, forward: bool = False) -> Drawing:
+    """Lay a tree out: a column a depth, a row a leaf, every other box in the middle of those behind it.
+
+    Args:
+        root: of the tree.
+        forward: whether what is behind a step was made of it, and not the other way round; it turns the arrows.
+    """
     boxes: dict[int, Box] = {}
     rows = iter(range(1_000_000))
 
@@ -105,17 +111,23 @@ def draw(root: Step) -> Drawing:
     placed = tuple(boxes[number] for number in sorted(boxes))
     width = max(box.x for box in placed) + WIDTH + _MARGIN
     height = max(box.y for box in placed) + HEIGHT + _MARGIN
-    return Drawing(width, height, placed, tuple(_arrows(boxes)))
+    return Drawing(width, height, placed, tuple(_arrows(boxes, forward)))
 
 
-def _arrows(boxes: dict[int, Box]) -> Iterator[Arrow]:
+def _arrows(boxes: dict[int, Box], forward: bool) -> Iterator[Arrow]:
     for box in boxes.values():
         for source in box.step.steps:
-            x, y = box.x + WIDTH + 2, box.y + HEIGHT / 2
-            from_x, from_y = boxes[source.number].x, boxes[source.number].y + HEIGHT / 2
-            middle = (x + from_x) / 2
-            curve = f"M{from_x:g} {from_y:g} C{middle:g} {from_y:g} {middle:g} {y:g} {x:g} {y:g}"
-            yield Arrow(curve, source.link.problem is not None)
+            left = (box.x + WIDTH, box.y + HEIGHT / 2)
+            right = (boxes[source.number].x, boxes[source.number].y + HEIGHT / 2)
+            yield Arrow(_curve(left, right) if forward else _curve(right, left), source.link.problem is not None)
+
+
+def _curve(begin: tuple[float, float], end: tuple[float, float]) -> str:
+    """Return the path between two boxes' sides; it ends before the box, where its head has room."""
+    (from_x, from_y), (x, y) = begin, end
+    x += _HEAD if x < from_x else -_HEAD
+    middle = (x + from_x) / 2
+    return f"M{from_x:g} {from_y:g} C{middle:g} {from_y:g} {middle:g} {y:g} {x:g} {y:g}"
 
 
 def _fitting(text: str) -> str:
