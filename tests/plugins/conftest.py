@@ -1,17 +1,21 @@
-"""An Airflow metadata database, and DAGs run in this process, for tests of what runs inside tasks."""
+"""An Airflow metadata database, DAGs run in this process, and Airflow's API server with Lookbook's plugin."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from starlette.testclient import TestClient
 from tests.local_aws.conftest import Account, LocalAws
 
 from lookbook import aws
 from lookbook.settings import get_settings
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +24,31 @@ def airflow_db() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture(scope="module")
+def api_server(airflow_db: None) -> Iterator[TestClient]:
+    """Airflow's API server with Lookbook's plugin folder, as it stands after its start."""
+    from airflow import plugins_manager, settings
+    from airflow.api_fastapi.app import create_app
+
+    cached = (plugins_manager._get_plugins, plugins_manager.get_fastapi_plugins, plugins_manager._get_ui_plugins)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "PLUGINS_FOLDER", str(PLUGINS))
+        for found in cached:
+            found.cache_clear()
+        yield TestClient(create_app(apps="core"), follow_redirects=False)
+    for found in cached:
+        found.cache_clear()
+
+
+def login(role: str | None = "viewer") -> dict[str, str]:
+    """The header of somebody who is logged in with a role of Airflow's."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="ada", role=role))
+    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from airflow import plugins_manager, settings
-from airflow.api_fastapi.app import create_app, get_auth_manager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 from tests.drops.small import DROP_ID
+from tests.plugins.conftest import login
 
 from lookbook import storage
 from lookbook.catalog import tables
@@ -24,29 +20,8 @@ from lookbook_airflow.links import DataDocsLink, EvaluationLink, FindingsLink, H
 from lookbook_airflow.pages import page_path
 from lookbook_airflow.pages.app import create_app as create_pages
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 PAGE = f"/lookbook/data-docs/{DROP_ID}/validations/v1/f1/20261116T000000.1Z/drops-candidates.html"
 DOCS = f"s3://lookbook/data-docs/{DROP_ID}/"
-
-
-@pytest.fixture(scope="module")
-def api_server(airflow_db: None) -> Iterator[TestClient]:
-    """Airflow's API server with Lookbook's plugin folder, as it stands after its start."""
-    cached = (plugins_manager._get_plugins, plugins_manager.get_fastapi_plugins, plugins_manager._get_ui_plugins)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "PLUGINS_FOLDER", str(PLUGINS))
-        for found in cached:
-            found.cache_clear()
-        yield TestClient(create_app(apps="core"), follow_redirects=False)
-    for found in cached:
-        found.cache_clear()
-
-
-def login(role: str | None = "viewer") -> dict[str, str]:
-    """The header of somebody who is logged in with a role of Airflow's."""
-    return {
-        "Authorization": f"Bearer {get_auth_manager().generate_jwt(SimpleAuthManagerUser(username='ada', role=role))}"
-    }
 
 
 @pytest.fixture
