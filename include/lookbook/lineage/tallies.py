@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.expressions import EqualTo, Reference
+from pyiceberg.expressions import And, EqualTo, NotNull, Reference
 from pyiceberg.expressions.literals import literal
 
 from lookbook.catalog import tables
@@ -131,9 +131,9 @@ def _alike(row: Mapping[str, Any]) -> Texts:
 @lru_cache(maxsize=_VERSIONS)
 def _runs(snapshot: str) -> tuple[Run, ...]:
     # Mapped tasks are many, and say nothing that the others of their run don't.
-    whole = EqualTo(term=Reference("map_index"), value=literal(-1))
+    of_drops, unmapped = NotNull(term=Reference("drop_id")), EqualTo(term=Reference("map_index"), value=literal(-1))
     columns = ("drop_id", "dag_id", "run_id", "task_id", "started_at", "finished_at")
-    rows = tables.read(_RUNS, whole, columns, snapshot).filter(pc.field("drop_id").is_valid())
+    rows = tables.read(_RUNS, And(of_drops, unmapped), columns, snapshot)
     rows = rows.append_column("published", pc.equal(rows["task_id"], "publish"))
     spans = [("started_at", "min"), ("finished_at", "max"), ("published", "any")]
     grouped = rows.group_by(["drop_id", "dag_id", "run_id"], use_threads=False).aggregate(spans)

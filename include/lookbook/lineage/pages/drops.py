@@ -84,9 +84,9 @@ class Drop:
         return self.quarantined / rows if rows else None
 
     @property
-    def verdict(self) -> str:
-        """Whether readers of the catalogue see the drop."""
-        return "published" if self.products else "quarantined" if self.quarantined else "not published"
+    def published(self) -> bool:
+        """Whether readers of the catalogue see it: only what passed its validation is published."""
+        return self.products > 0
 
     @property
     def missing(self) -> int:
