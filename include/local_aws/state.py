@@ -91,6 +91,12 @@ class Store:
             rows = self._connection.execute(query, (kind,)).fetchall()
         return [json.loads(row[0]) for row in rows]
 
+    def count(self, kind: str) -> int:
+        """Return how many documents of a kind there are."""
+        with self._lock:
+            row = self._connection.execute("SELECT count(*) FROM documents WHERE kind = ?", (kind,)).fetchone()
+        return int(row[0])
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

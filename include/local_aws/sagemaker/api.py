@@ -15,11 +15,14 @@ from local_aws import shapes
 from local_aws.errors import AwsError, unknown_operation
 from local_aws.images import Image
 from local_aws.objects import Objects
+from local_aws.sagemaker import names
 from local_aws.sagemaker.building import Builder
 from local_aws.sagemaker.capture import Capture
 from local_aws.sagemaker.endpoints import Endpoints
 from local_aws.sagemaker.hosting import Hosting
 from local_aws.sagemaker.jobs import Jobs
+from local_aws.sagemaker.lineage import Associations, Entities
+from local_aws.sagemaker.lineage_query import LineageQuery
 from local_aws.sagemaker.models import EndpointConfigs, Models
 from local_aws.sagemaker.registry import Registry
 from local_aws.sagemaker.tags import Tags
@@ -55,6 +58,8 @@ class SageMaker:
         jobs, registry = Jobs(store, self.trainer, images, tags), Registry(store, tags)
         transforms = TransformJobs(store, self.transformer, tags)
         configs, endpoints = EndpointConfigs(store, tags), Endpoints(store, self.hosting, models, cloudwatch, tags)
+        artifacts, actions, contexts = (Entities(store, tags, kind) for kind in names.LINEAGE_KINDS)
+        associations, lineage = Associations(store), LineageQuery(store)
         self._operations: dict[str, Callable[[Document], Document]] = {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -87,6 +92,25 @@ class SageMaker:
             "ListModelPackages": registry.list_packages,
             "UpdateModelPackage": registry.update_package,
             "DeleteModelPackage": registry.delete_package,
+            "CreateArtifact": artifacts.create,
+            "DescribeArtifact": artifacts.describe,
+            "ListArtifacts": artifacts.list,
+            "UpdateArtifact": artifacts.update,
+            "DeleteArtifact": artifacts.delete,
+            "CreateAction": actions.create,
+            "DescribeAction": actions.describe,
+            "ListActions": actions.list,
+            "UpdateAction": actions.update,
+            "DeleteAction": actions.delete,
+            "CreateContext": contexts.create,
+            "DescribeContext": contexts.describe,
+            "ListContexts": contexts.list,
+            "UpdateContext": contexts.update,
+            "DeleteContext": contexts.delete,
+            "AddAssociation": associations.add,
+            "ListAssociations": associations.list,
+            "DeleteAssociation": associations.delete,
+            "QueryLineage": lineage.query,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.remove,

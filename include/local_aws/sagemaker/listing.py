@@ -49,7 +49,8 @@ class Listing:
 
     def _order(self, request: Document) -> Callable[[Document], tuple[Any, ...]]:
         fields = {"Name": self.name, "Status": self.status, "CreationTime": "CreationTime"}
-        first = fields[request.get("SortBy", "CreationTime")]
+        by = request.get("SortBy", "CreationTime")
+        first = fields.get(by, by)
         return lambda item: (item[first], item[self.name])
 
 

@@ -13,9 +13,13 @@ ENDPOINT = "endpoint"
 PACKAGE_GROUP = "model-package-group"
 PACKAGE = "model-package"
 TRANSFORM_JOB = "transform-job"
+ARTIFACT = "artifact"
+ACTION = "action"
+CONTEXT = "context"
 # Not a resource: it has no name of its own and no ARN.
 ASYNC_INVOCATION = "async-invocation"
-KINDS = (TRANSFORM_JOB, TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, PACKAGE_GROUP, PACKAGE)
+LINEAGE_KINDS = (ARTIFACT, ACTION, CONTEXT)
+KINDS = (TRANSFORM_JOB, TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT, PACKAGE_GROUP, PACKAGE, *LINEAGE_KINDS)
 
 _TITLES = {
     MODEL: "model",
