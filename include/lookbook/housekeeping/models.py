@@ -23,6 +23,7 @@ from lookbook.aws import client
 from lookbook.housekeeping import inventory as stock
 from lookbook.housekeeping.inventory import Inventory, Package, Prefix
 from lookbook.housekeeping.plans import Expiry, Kind, Plan
+from lookbook.lineage import sagemaker_ml
 from lookbook.settings import get_settings
 from lookbook.training import registry
 
@@ -107,6 +108,8 @@ def expire(expiries: Sequence[Expiry]) -> None:
             _delete("delete_model", ModelName=expiry.name)
         else:
             _delete_objects(expiry.name)
+        if expiry.kind == "data_set":
+            sagemaker_ml.dataset_expired(expiry.name)
 
 
 def _youngest(now: datetime) -> datetime:
