@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from lookbook.aws import client
 from lookbook.errors import PermanentError, RetryableError
-from lookbook.lineage import records
+from lookbook.lineage import records, sagemaker_ml
 from lookbook.settings import get_settings
 from lookbook.training import gating
 
@@ -143,6 +143,7 @@ def approve(package_arn: str, endpoint_config: str, why: str | None = None) -> A
     package = describe(package_arn)
     served = {_SINCE: datetime.now(UTC).isoformat(timespec="microseconds"), _CONFIG: endpoint_config}
     _judge(package, "Approved", why or _approval(package), served)
+    sagemaker_ml.record_deployment(package_arn, endpoint_config)
     records.reads("endpoint_config", get_settings().endpoint_name, endpoint_config)
     log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
     return Approved(package_arn, version_of(package_arn))
