@@ -27,12 +27,15 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from lookbook_airflow.assets import PRODUCT_CATALOG, PRODUCT_DESCRIPTIONS
 from lookbook_airflow.batching import batched, each
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.clearing import HANDS_ON, PAYS_ONCE, documented
+from lookbook_airflow.console_links import EndpointLink
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, about, alerts
 from lookbook_airflow.describing import export, findings_reported
 from lookbook_airflow.description_runs import description_params, find_drops, one_run_each, side_by_side
 from lookbook_airflow.endpoint_life import with_endpoint
 from lookbook_airflow.labels import SHARD_LABEL, labelled
 from lookbook_airflow.lineage import collect_lineage, drop_of, traced_short_circuit, traced_task
+from lookbook_airflow.links import ProductLink, linked
 from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
 from lookbook_airflow.transforming import transformed
 
@@ -44,8 +47,9 @@ from lookbook_airflow.transforming import transformed
     # Pools and priorities share the work out. A fresh drop's run must not wait in line behind those of a backfill.
     max_active_runs=64,
     default_args=DEFAULT_ARGS,
+    **alerts(deadline="describe"),
     tags=[Tag.DESCRIPTIONS, Tag.TIER_1],
-    doc_md=__doc__,
+    **about(__doc__),
     params=description_params(),
 )
 def describe_products():
@@ -73,7 +77,7 @@ def describe_products():
         shards = planning.plan_shards(plan["uri"], predictions, params["mode"], side_by_side())
         return budget.judge(shards).reference()
 
-    @traced_task
+    @traced_task(clear=HANDS_ON)
     def shard(plan: dict) -> list[dict]:
         """Hand out the work: what each mapped task is to do."""
         from lookbook.descriptions import planning
@@ -81,10 +85,11 @@ def describe_products():
         return planning.on_demand(plan["uri"])
 
     @traced_task(
+        clear=PAYS_ONCE,
         pool=Pool.DESCRIBE,
         map_index_template=SHARD_LABEL,
         execution_timeout=timedelta(hours=4),  # a shard at a low quota; each product has a deadline of its own
-        # A killed worker or scheduler takes a try as a failure does. Bedrock's own faults are waited for inside the task.
+        # A killed worker or scheduler takes a try as a failure does; Bedrock's own faults are waited for in the task.
         retries=6,
         max_retry_delay=timedelta(minutes=2),
     )
@@ -111,7 +116,7 @@ def describe_products():
     one_run_each(runs)
     planned = plan(runs)
     job = transformed(planned)
-    predicted = predict_attributes(planned, job)
+    predicted = linked(predict_attributes(planned, job), EndpointLink())
     with_endpoint(job, predicted)
     estimated = estimate(planned, predicted)
     approve = ApprovalIfNeededOperator(
@@ -123,7 +128,7 @@ def describe_products():
     )
     work = shard(planned)
     approve >> work
-    described = describe.expand(shard=work)
+    described = linked(describe.expand(shard=work), ProductLink())
     by_batch = batched(planned, work, describe)
     published = publish([work, by_batch.jobs], [described, by_batch.collected, by_batch.rest])
     [export(published), findings_reported(planned, predicted)] >> collect_lineage()
@@ -131,7 +136,7 @@ def describe_products():
     [described, *by_batch, published] >> EmptyOperator(
         task_id="all_described",
         trigger_rule=TriggerRule.NONE_FAILED,
-        doc_md="Fails the run if any product's task failed. Mend the cause and clear those map indexes.",
+        doc_md=documented("Fails the run if any product's task failed. Mend the cause and clear those.", HANDS_ON),
     )
 
 

@@ -21,7 +21,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, about, alerts
 from lookbook_airflow.lineage import collect_lineage, traced_task
 from lookbook_airflow.links import HousekeepingLink, linked
 from lookbook_airflow.runs import has_ended
@@ -35,8 +35,9 @@ LONG = {"execution_timeout": timedelta(hours=2)}
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    **alerts(),
     tags=[Tag.OPERATIONS, Tag.TIER_2],
-    doc_md=__doc__,
+    **about(__doc__),
     params={
         "dry_run": Param(
             False, type="boolean", title="Dry run", description="Plan everything, delete and stop nothing"
@@ -59,7 +60,7 @@ def housekeeping():
 
         return expiring.plan_run(part, run_id, has_ended)
 
-    @traced_task(**LONG)
+    @traced_task(clear="Yes: what is gone is gone once, what is referred to again stays.", **LONG)
     def expire(planned: dict, params: dict) -> dict:
         """Let go what the plan names and still nothing refers to; with *Dry run*, only count it."""
         from lookbook.housekeeping import expiring

@@ -23,7 +23,7 @@ from typing import Any
 from airflow.sdk import CronPartitionTimetable, Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, max_rejected_share, optional_drop
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, about, alerts, max_rejected_share, optional_drop
 from lookbook_airflow.lineage import collect_lineage, required_drop, traced_short_circuit, traced_task
 from lookbook_airflow.links import DataDocsLink, linked
 from lookbook_airflow.runs import keep_drop, skipping_other_mondays, take_drop
@@ -35,8 +35,9 @@ from lookbook_airflow.runs import keep_drop, skipping_other_mondays, take_drop
     catchup=False,
     max_active_runs=4,
     default_args=DEFAULT_ARGS,
+    **alerts(deadline="ingest"),
     tags=[Tag.CATALOG, Tag.TIER_1],
-    doc_md=__doc__,
+    **about(__doc__),
     params={
         "drop": optional_drop(),
         "force": Param(False, type="boolean", title="Force", description="Ingest the drop even if it is unchanged"),

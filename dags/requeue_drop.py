@@ -22,7 +22,7 @@ from typing import Any
 from airflow.sdk import Param, dag
 
 from lookbook_airflow.assets import PRODUCT_CATALOG
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, max_rejected_share
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, about, alerts, max_rejected_share
 from lookbook_airflow.lineage import collect_lineage, traced_task
 from lookbook_airflow.links import DataDocsLink, linked
 from lookbook_airflow.runs import keep_drop, take_drop
@@ -34,8 +34,9 @@ from lookbook_airflow.runs import keep_drop, take_drop
     catchup=False,
     max_active_runs=2,
     default_args=DEFAULT_ARGS,
+    **alerts(),
     tags=[Tag.CATALOG, Tag.TIER_2],
-    doc_md=__doc__,
+    **about(__doc__),
     params={
         "drop": Param(
             type="string",

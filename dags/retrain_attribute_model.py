@@ -19,13 +19,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, task
+from airflow.sdk import CronTriggerTimetable, Param, dag
 
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, promote_anyway
+from lookbook_airflow.clearing import SAME_AGAIN, plain_task
+from lookbook_airflow.defaults import DEFAULT_ARGS, TELL_REFUSAL, Pool, Tag, about, alerts, promote_anyway
 from lookbook_airflow.deployment import deployed
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
-from lookbook_airflow.links import EvaluationLink, linked
+from lookbook_airflow.links import EvaluationLink, ModelLink, linked
 from lookbook_airflow.operators.approval import ApprovalIfNeededOperator, ModelApprovalOperator
 from lookbook_airflow.operators.sagemaker import RegisterModelVersionOperator
 from lookbook_airflow.operators.training import TrainingJobOperator
@@ -39,8 +40,9 @@ JOB = {"pool": Pool.TRAINING, "execution_timeout": timedelta(hours=10)}
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    **alerts(deadline="retrain"),
     tags=[Tag.MODEL, Tag.TIER_1],
-    doc_md=__doc__,
+    **about(__doc__),
     params={
         "force": Param(False, type="boolean", title="Force", description="Retrain even if few new pairs came"),
         "promote_anyway": promote_anyway(),
@@ -70,21 +72,21 @@ def retrain_attribute_model():
 
         return cost.estimate(dataset).reference()
 
-    @task(multiple_outputs=False)
+    @plain_task(multiple_outputs=False)
     def training_request(dataset: dict, run_id: str) -> dict:
         """Write the CreateTrainingJob request; its name is a function of data set and run."""
         from lookbook.training import requests
 
         return requests.training_request(dataset, run_id)
 
-    @task(multiple_outputs=False)
+    @plain_task(multiple_outputs=False)
     def evaluation_request(dataset: dict, training: dict, run_id: str) -> dict:
         """Write the request of the job that compares base, challenger and champion on the benchmark."""
         from lookbook.training import requests
 
         return requests.evaluation_request(dataset, training, run_id)
 
-    @traced_short_circuit()
+    @traced_short_circuit(**TELL_REFUSAL)
     def gate(evaluation: dict, dataset: dict, params: dict, dag_run: Any = None, ti: Any = None) -> bool:
         """Let the challenger through only if it beats majority answer, blind control and champion beyond noise."""
         from lookbook.training import age, gating
@@ -94,14 +96,14 @@ def retrain_attribute_model():
         ti.xcom_push("decision", decision.reference())
         return decision.passed
 
-    @task(multiple_outputs=True)
+    @plain_task(multiple_outputs=True)
     def package_request(dataset: dict, training: dict, evaluation: dict) -> dict:
         """Write the model package's request: artefact, metrics, data set and job it came from."""
         from lookbook.training import registry
 
         return registry.package_request(dataset, training, evaluation)
 
-    @traced_task(outlets=[ATTRIBUTE_MODEL])
+    @traced_task(clear=SAME_AGAIN, outlets=[ATTRIBUTE_MODEL])
     def promote(verified: dict, package_arn: str) -> dict:
         """Approve the package in the registry: from here on it is the champion."""
         from lookbook.training import registry
@@ -136,14 +138,13 @@ def retrain_attribute_model():
         needed=package["needs_approval"],
         subject="Put this model in service?",
         body="{{ ti.xcom_pull('package_request', key='approval_body') }}",
-        doc_md="Wait for a person's word if `LOOKBOOK_REQUIRE_APPROVAL` is set.",
     )
-    verified = deployed(register.output, after=approve_model)
 
     enough_new_pairs() >> dataset
     approve_cost >> train
     linked(gate(evaluate.output, dataset), EvaluationLink("evaluate")) >> package
-    promote(verified, register.output) >> collect_lineage()
+    promoted = promote(deployed(register.output, after=approve_model), register.output)
+    linked(promoted, ModelLink("register")) >> collect_lineage()
 
 
 retrain_attribute_model()

@@ -22,7 +22,8 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, TriggerRule, dag
 
 from lookbook_airflow.assets import PRODUCT_DESCRIPTIONS
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, optional_drop
+from lookbook_airflow.clearing import ASKS_AGAIN, documented
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, about, alerts, optional_drop
 from lookbook_airflow.lineage import collect_lineage, drop_of, traced_short_circuit, traced_task
 from lookbook_airflow.operators.review import ReviewOperator
 
@@ -34,8 +35,9 @@ from lookbook_airflow.operators.review import ReviewOperator
     # Two runs would ask about the same descriptions.
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    **alerts(),
     tags=[Tag.DESCRIPTIONS, Tag.TIER_2],
-    doc_md=__doc__,
+    **about(__doc__),
     params={"drop": optional_drop()},
 )
 def review_descriptions():
@@ -49,7 +51,7 @@ def review_descriptions():
     ask = ReviewOperator.partial(
         task_id="ask",
         map_index_template="{{ task.question['label'] }}",
-        doc_md="Wait for a person to publish, edit, keep or withdraw one description.",
+        doc_md=documented("Wait for a person to publish, edit, keep or withdraw one description.", ASKS_AGAIN),
     ).expand(question=choose())
 
     @traced_short_circuit(

@@ -21,7 +21,8 @@ from typing import Any
 from airflow.sdk import Param, dag
 
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
-from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag
+from lookbook_airflow.clearing import SAME_AGAIN
+from lookbook_airflow.defaults import DEFAULT_ARGS, Pool, Tag, about, alerts
 from lookbook_airflow.deployment import deployed
 from lookbook_airflow.lineage import collect_lineage, traced_task
 
@@ -32,8 +33,9 @@ from lookbook_airflow.lineage import collect_lineage, traced_task
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    **alerts(),
     tags=[Tag.MODEL, Tag.TIER_1],
-    doc_md=__doc__,
+    **about(__doc__),
     params={
         "reason": Param(
             type="string",
@@ -58,14 +60,14 @@ from lookbook_airflow.lineage import collect_lineage, traced_task
     },
 )
 def rollback_attribute_model():
-    @traced_task(multiple_outputs=True)
+    @traced_task(clear="Not once `settle` is done: it would choose from what serves then.", multiple_outputs=True)
     def choose(params: dict, dag_run: Any = None) -> dict:
         """Choose the model to restore: the version asked for, or the champion before the one in service."""
         from lookbook.serving import rollback
 
         return rollback.choose(params["version"], dag_run.triggering_user_name).reference()
 
-    @traced_task(outlets=[ATTRIBUTE_MODEL])
+    @traced_task(clear=SAME_AGAIN, outlets=[ATTRIBUTE_MODEL])
     def settle(choice: dict, verified: dict, params: dict) -> dict:
         """Tell the registry: the restored model is the champion, the replaced one is rejected, by whom and why."""
         from lookbook.serving import rollback
@@ -73,7 +75,7 @@ def rollback_attribute_model():
         chosen = rollback.Choice(**choice)
         return rollback.settle(chosen, verified["endpoint_config"], params["reason"]).reference()
 
-    @traced_task(pool=Pool.PUBLISH)
+    @traced_task(clear=SAME_AGAIN, pool=Pool.PUBLISH)
     def mark_stale(settled: dict, params: dict) -> dict | None:
         """Mark the replaced model's published descriptions stale, if asked for; their drops are to be run again."""
         from lookbook.descriptions import staleness

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from airflow.sdk import Param, dag
 
-from lookbook_airflow.defaults import DEFAULT_ARGS, Tag
+from lookbook_airflow.defaults import DEFAULT_ARGS, Tag, about, alerts
 from lookbook_airflow.lineage import collect_lineage, traced_task
-from lookbook_airflow.shadowing import shadowed
+from lookbook_airflow.shadowing import MEANWHILE, shadowed
 
 
 @dag(
@@ -30,8 +30,9 @@ from lookbook_airflow.shadowing import shadowed
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    **alerts(),
     tags=[Tag.MODEL, Tag.TIER_2],
-    doc_md=__doc__,
+    **about(__doc__),
     params={
         "version": Param(
             None,
@@ -74,7 +75,7 @@ from lookbook_airflow.shadowing import shadowed
     },
 )
 def shadow_attribute_model():
-    @traced_task(multiple_outputs=True)
+    @traced_task(clear=MEANWHILE, multiple_outputs=True)
     def choose(params: dict, run_id: str) -> dict:
         """Choose the challenger and the champion that it is to stand beside."""
         from lookbook.serving import shadow

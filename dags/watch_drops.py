@@ -18,9 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import TriggerRule, dag, task
+from airflow.sdk import TriggerRule, dag
 
-from lookbook_airflow.defaults import DEFAULT_ARGS, Tag
+from lookbook_airflow.clearing import SAME_AGAIN, documented, plain_task
+from lookbook_airflow.defaults import DEFAULT_ARGS, Tag, about, alerts
 from lookbook_airflow.drop_events import COMPLETE_DROPS, received_messages
 
 
@@ -31,11 +32,12 @@ from lookbook_airflow.drop_events import COMPLETE_DROPS, received_messages
     # A run that is being retried must not hold up the drops after it.
     max_active_runs=4,
     default_args=DEFAULT_ARGS,
+    **alerts(),
     tags=[Tag.CATALOG, Tag.TIER_1],
-    doc_md=__doc__,
+    **about(__doc__),
 )
 def watch_drops():
-    @task(multiple_outputs=False)
+    @plain_task(multiple_outputs=False)
     def read_messages(**context: Any) -> list[dict]:
         """Name each drop that the messages say is complete, once, with the run that ingests it."""
         from lookbook.drops import events
@@ -50,10 +52,12 @@ def watch_drops():
         logical_date=None,
         skip_when_already_exists=True,
         map_index_template="{{ task.conf['drop'] }}",
-        doc_md="Start `ingest_drop` for the drop; skipped if the same event has started it before.",
+        doc_md=documented(
+            "Start `ingest_drop` for the drop; skipped if the same event has started it before.", SAME_AGAIN
+        ),
     ).expand_kwargs(read_messages())
 
-    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    @plain_task(clear=SAME_AGAIN, trigger_rule=TriggerRule.NONE_FAILED)
     def acknowledge(**context: Any) -> int:
         """Delete the messages; fail over any that could not be understood, which stay in the queue."""
         from lookbook.drops import events

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from lookbook_airflow import notes
+
 
 class LookbookPlugin(AirflowPlugin):
-    """Lookbook's pages on the API server, and where the UI shows them."""
+    """Lookbook's pages on the API server, where the UI shows them, and what is noted of each run."""
 
     name = "lookbook"
+    listeners: ClassVar[list[Any]] = [notes]
+
+    @cached_property
+    def global_operator_extra_links(self) -> list[Any]:
+        """The button that every task has."""
+        from lookbook_airflow.links import LineageLink
+
+        return [LineageLink()]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urljoin
@@ -99,12 +99,17 @@ class Notice:
         return [one_line(part) for part in (self.subject, self.why) if part]
 
 
-def reason(error: object) -> str:
-    """Return an error's kind and the first line of what it says, without secrets and of bounded length."""
+def reason(error: object, mask: Callable[[str], str] = str) -> str:
+    """Return an error's kind and the first line of what it says, without secrets and of bounded length.
+
+    Args:
+        error: an exception, or a text.
+        mask: hides the secrets that its caller knows of; what looks like one is hidden in any case.
+    """
     text = str(error).strip()
     first = text.splitlines()[0] if text else ""
     name = f"{type(error).__name__}: " if isinstance(error, BaseException) else ""
-    masked = one_line(f"{name}{first}".removesuffix(": "))
+    masked = mask(one_line(f"{name}{first}".removesuffix(": ")))
     for pattern, replacement in _SECRETS:
         masked = pattern.sub(replacement, masked)
     return masked if len(masked) <= _LONGEST_REASON else f"{masked[: _LONGEST_REASON - 1]}…"

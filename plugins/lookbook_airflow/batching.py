@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from airflow.sdk import TaskGroup, TriggerRule, task_group
 
+from lookbook_airflow.clearing import HANDS_ON, PAYS_ONCE
 from lookbook_airflow.defaults import Pool
 from lookbook_airflow.description_runs import side_by_side
 from lookbook_airflow.lineage import traced_short_circuit, traced_task
+from lookbook_airflow.links import ProductLink, linked
 from lookbook_airflow.operators.batch import BatchJobOperator
 
 
@@ -34,7 +36,8 @@ def batched(plan: Any, work: Any, describe: Any) -> Batched:
         work >> requests
         jobs = batch_jobs(requests)
         collected = one_batch.partial(plan=plan).expand(config=jobs)
-        rest = describe.override(task_id="describe_rest").expand(shard=batch_rest(requests, collected))
+        left = batch_rest(requests, collected)
+        rest = linked(describe.override(task_id="describe_rest").expand(shard=left), ProductLink())
     return Batched(jobs, collected, rest)
 
 
@@ -60,13 +63,14 @@ def batch_requests(plan: dict) -> dict:
     return batch_requests.batch_requests(plan["uri"]) or {}
 
 
-@traced_task
+@traced_task(clear=HANDS_ON)
 def batch_jobs(requests: dict) -> list[dict]:
     """Hand out the jobs: what each mapped task is to ask Bedrock for."""
     return requests["jobs"]
 
 
 @traced_task(
+    clear=PAYS_ONCE,
     pool=Pool.DESCRIBE,
     map_index_template="{{ task.op_kwargs['job']['job_name'] }}",
     execution_timeout=timedelta(hours=2),
@@ -79,7 +83,7 @@ async def collect_batch(plan: dict, job: dict) -> dict:
         return await batch_results.collect(plan["uri"], job)
 
 
-@traced_task(trigger_rule=TriggerRule.ALL_DONE)
+@traced_task(clear=HANDS_ON, trigger_rule=TriggerRule.ALL_DONE)
 def batch_rest(requests: dict | None, collected: Any) -> list[dict]:
     """Hand out what the jobs didn't finish: too few for a job, unanswered, or not faithful at once."""
     unbatched = requests["rest"] if requests else []

@@ -68,6 +68,19 @@ class BatchJobLink(TrainingJobLink):
     key = "jobName"
 
 
+class EndpointLink(BaseOperatorLink):
+    """To the endpoint in SageMaker's console."""
+
+    name = "Endpoint"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the page's address, or nothing on one machine."""
+        settings = get_settings()
+        partition = session(settings.aws_region).get_partition_for_region(settings.aws_region)
+        arn = f"arn:{partition}:sagemaker:{settings.aws_region}::endpoint/{settings.endpoint_name}"
+        return console_page(arn) or ""
+
+
 # The console's page of each kind of resource that an ARN names; the registry's packages have none outside Studio.
 _PAGES = {
     ("sagemaker", "training-job"): "/sagemaker/home?region={region}#/jobs/{name}",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
-from lookbook_airflow.notifiers import FailureNotifier
+from lookbook.settings import get_settings
+from lookbook_airflow import deadlines
+from lookbook_airflow.notifiers import FailureNotifier, RefusalNotifier, RunFailureNotifier
 
 
 class Tag(StrEnum):
@@ -79,6 +81,30 @@ DEFAULT_ARGS: dict[str, Any] = {
     "execution_timeout": timedelta(minutes=30),
     "on_failure_callback": FailureNotifier(),
 }
+
+
+TELL_REFUSAL: dict[str, Any] = {"on_success_callback": RefusalNotifier()}
+"""Arguments of a gate: people are told when it refuses."""
+
+
+def alerts(deadline: Literal["ingest", "retrain", "describe"] | None = None) -> dict[str, Any]:
+    """Return the arguments of a DAG that have people told of runs that fail or, if it has a deadline, take too long.
+
+    Args:
+        deadline: the setting ``LOOKBOOK_<deadline>_DEADLINE_H``, read while the DAG file is parsed: it is part of the
+            DAG's definition.
+    """
+    told: dict[str, Any] = {"on_failure_callback": RunFailureNotifier()}
+    if deadline is None:
+        return told
+    return told | {"deadline": deadlines.deadline(getattr(get_settings(), f"{deadline}_deadline_h"))}
+
+
+def about(docstring: str) -> dict[str, str]:
+    """Return the arguments of a DAG that says what it does: a page of its own, and its first sentence in lists."""
+    first_paragraph = docstring.strip().split("\n\n")[1]
+    sentence = " ".join(first_paragraph.split()).partition(". ")[0].rstrip(".")
+    return {"doc_md": docstring, "description": sentence.replace("*", "").replace("`", "")}
 
 
 def optional_drop() -> Param:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import TaskGroup, TriggerRule, task
+from airflow.sdk import TaskGroup, TriggerRule
 
+from lookbook_airflow.clearing import SAME_AGAIN, plain_task
+from lookbook_airflow.console_links import EndpointLink
 from lookbook_airflow.endpoint_life import endpoint_held
 from lookbook_airflow.lineage import traced_task
+from lookbook_airflow.links import linked
 from lookbook_airflow.operators.restoring import RestoreEndpointOperator
 from lookbook_airflow.operators.sagemaker import (
     FAILURE_KEY,
@@ -40,7 +43,7 @@ def deployed(package_arn: Any, after: Any, *, at_once: bool = False) -> Any:
         after >> serving
         serving >> put_alarms() >> endpoint
         model >> config >> endpoint
-        verified = verify(endpoint.output, package_arn)
+        verified = linked(verify(endpoint.output, package_arn), EndpointLink())
         # Not ONE_FAILED, which holds too where nothing was deployed because an earlier task failed.
         back = RestoreEndpointOperator(
             task_id="put_back",
@@ -55,7 +58,7 @@ def deployed(package_arn: Any, after: Any, *, at_once: bool = False) -> Any:
         return verified
 
 
-@task(multiple_outputs=True)
+@plain_task(multiple_outputs=True)
 def serving_requests(package_arn: str, at_once: bool) -> dict[str, Any]:
     """Write the requests of model, endpoint config and endpoint for this package, and of the way back."""
     from lookbook.serving import requests
@@ -63,7 +66,7 @@ def serving_requests(package_arn: str, at_once: bool) -> dict[str, Any]:
     return requests.serving_requests(package_arn, at_once=at_once)
 
 
-@traced_task
+@traced_task(clear=SAME_AGAIN)
 def put_alarms() -> list[str]:
     """Put the endpoint's alarms as the settings say; one that rings during the update takes it back."""
     from lookbook.serving import alarms
@@ -84,7 +87,7 @@ def verify(endpoint: dict[str, Any], package_arn: str, ti: Any = None) -> dict[s
         raise
 
 
-@traced_task
+@traced_task(clear=SAME_AGAIN)
 def reject_package(package_arn: str, ti: Any = None) -> dict[str, Any]:
     """Mark the package as rejected, with the reason why its model could not serve."""
     from lookbook.serving import rollback

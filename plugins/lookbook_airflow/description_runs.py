@@ -8,6 +8,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param
 from airflow.sdk.configuration import conf
 
+from lookbook_airflow.clearing import HANDS_ON, SAME_AGAIN, documented
 from lookbook_airflow.defaults import POOL_SLOTS, Pool, optional_drop
 from lookbook_airflow.lineage import drop_of, traced_task
 
@@ -52,7 +53,7 @@ def side_by_side() -> int:
     return int(min(POOL_SLOTS[Pool.DESCRIBE][0], *limits))
 
 
-@traced_task
+@traced_task(clear=HANDS_ON)
 def find_drops(**context: Any) -> list[dict]:
     """Name the runs to start if what is asked for lies in several drops: each drop is described by a run of its own."""
     from lookbook.descriptions import selection
@@ -69,5 +70,8 @@ def one_run_each(runs: Any) -> Any:
         logical_date=None,
         skip_when_already_exists=True,
         map_index_template="{{ task.conf['drop'] }}",
-        doc_md="Start a run for each drop; skipped where this one describes its own drop, or has started it before.",
+        doc_md=documented(
+            "Start a run for each drop; skipped where this one describes its own drop, or has started it before.",
+            SAME_AGAIN,
+        ),
     ).expand_kwargs(runs)

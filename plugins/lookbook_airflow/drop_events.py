@@ -1,7 +1,8 @@
 """The asset of complete drops: S3 tells of them through SQS, a watcher in the triggerer listens.
 
-A watcher is part of its DAG's definition, so its queue is the one setting that is read while a DAG file is parsed.
-Without the setting there is no watcher, and the DAG that is scheduled on the asset never starts.
+A watcher is part of its DAG's definition, so its queue is read from the settings while a DAG file is parsed; beside
+deadlines nothing else is. Without the setting there is no watcher, and the DAG that is scheduled on the asset never
+starts.
 """
 
 from __future__ import annotations

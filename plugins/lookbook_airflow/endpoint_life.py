@@ -9,14 +9,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk import TriggerRule, get_current_context
 
+from lookbook_airflow.clearing import HANDS_ON, SAME_AGAIN, documented, plain_task
 from lookbook_airflow.runs import has_ended
 
 if TYPE_CHECKING:
     from lookbook.serving.life import User
 
-_UP = {"execution_timeout": timedelta(hours=1)}
+_UP = {"execution_timeout": timedelta(hours=1), "clear": SAME_AGAIN}
 
 
 def with_endpoint(job: Any, work: Any, *, last: Any = None, after: Any = None) -> None:
@@ -33,7 +34,8 @@ def with_endpoint(job: Any, work: Any, *, last: Any = None, after: Any = None) -
     if after is not None:
         after >> opened
     # What follows a setup must follow its success, and the work follows the job's task, too, which may be skipped.
-    endpoint_is_there = EmptyOperator(task_id="endpoint_is_there", doc_md="The endpoint is there, or needn't be.")
+    there = documented("The endpoint is there, or needn't be.", HANDS_ON)
+    endpoint_is_there = EmptyOperator(task_id="endpoint_is_there", doc_md=there)
     opened >> endpoint_is_there >> work
     (last or work) >> _closed(opened)
 
@@ -60,7 +62,7 @@ def _closed(setup: Any) -> Any:
     return close_endpoint().as_teardown(setups=setup)
 
 
-@task(**_UP, trigger_rule=TriggerRule.NONE_FAILED, multiple_outputs=False)
+@plain_task(**_UP, trigger_rule=TriggerRule.NONE_FAILED, multiple_outputs=False)
 def open_endpoint(job: dict[str, Any] | None) -> dict[str, Any]:
     """Create the endpoint with the champion, where it lives only for runs, is not there and no job answers instead."""
     from lookbook.serving import life
@@ -69,7 +71,7 @@ def open_endpoint(job: dict[str, Any] | None) -> dict[str, Any]:
     return opened.reference()
 
 
-@task(**_UP)
+@plain_task(**_UP)
 def hold_endpoint() -> None:
     """Keep other runs from deleting the endpoint, where it lives only for runs."""
     from lookbook.serving import life
@@ -77,7 +79,7 @@ def hold_endpoint() -> None:
     life.hold(_user())
 
 
-@task(**_UP, multiple_outputs=False)
+@plain_task(**_UP, multiple_outputs=False)
 def close_endpoint() -> dict[str, Any]:
     """Delete the endpoint, where it lives only for runs and no other run needs it."""
     from lookbook.serving import life

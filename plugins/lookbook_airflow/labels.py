@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import get_current_context
 
+from lookbook_airflow.lineage import drop_of
+from lookbook_airflow.links import ProductLink
+
 # Rendered before the task runs and again after it.
 SHARD_LABEL = "{{ outcome | default(task.op_kwargs['shard']['label']) }}"
 
+_PRODUCT = re.compile(r"[0-9]{1,12}(?= |$)")  # what a shard of one product is called begins with its id
 _COUNTED = ("published", "withheld", "failed")
 
 
 def labelled(shard: Mapping[str, Any], done: dict[str, Any]) -> dict[str, Any]:
-    """Name the mapped task that described ``shard`` by its counts, and return them: *shard 1 of 9: 98 published …*."""
+    """Name the mapped task that described ``shard`` by its counts, and return them: *shard 1 of 9: 98 published …*.
+
+    A task of one product gets a button to the product's page.
+    """
     counts = ", ".join(f"{done[name]} {name}" for name in _COUNTED if done[name])
     context: Any = get_current_context()
     context["outcome"] = f"{shard['label']}: {counts}"
+    if product := _PRODUCT.match(shard["label"]):
+        ProductLink().push(context["ti"], product[0], drop_of(context))
     return done

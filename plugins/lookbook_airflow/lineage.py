@@ -18,6 +18,7 @@ from lookbook.errors import PermanentError
 from lookbook.lineage.records import LineageRecord, TaskKey, recording
 from lookbook_airflow import metrics
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
+from lookbook_airflow.clearing import REPLACES, documented, plain_task
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
@@ -111,20 +112,26 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def traced_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:
+def traced_task(function: Callable[..., Any] | None = None, *, clear: str = REPLACES, **arguments: Any) -> Any:
     """Declare a task like ``@task`` does; it leaves a lineage record and its result under one XCom key.
 
-    Its docstring becomes its ``doc_md``, for a mapped task too, which ``@task`` alone leaves without.
+    Its docstring becomes its ``doc_md``, for a mapped task too, which ``@task`` alone leaves without, followed by
+    whether it may be cleared.
     """
     if function is None:
-        return functools.partial(traced_task, **arguments)
-    defaults = {"multiple_outputs": False, "doc_md": inspect.getdoc(function)}
+        return functools.partial(traced_task, clear=clear, **arguments)
+    defaults = {"multiple_outputs": False, "doc_md": documented(inspect.getdoc(function), clear)}
     return task(**(defaults | arguments))(_wrap(function))
 
 
-def traced_short_circuit(**arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+def traced_short_circuit(*, clear: str = REPLACES, **arguments: Any) -> Callable[[Callable[..., Any]], Any]:
     """Declare a task like ``@task.short_circuit`` does; the task leaves a lineage record."""
-    return lambda decorated: task.short_circuit(**arguments)(_wrap(decorated))
+
+    def declare(function: Callable[..., Any]) -> Any:
+        doc_md = documented(inspect.getdoc(function), clear)
+        return task.short_circuit(doc_md=doc_md, **arguments)(_wrap(function))
+
+    return declare
 
 
 def collect_lineage() -> Any:
@@ -135,7 +142,7 @@ def collect_lineage() -> Any:
     return _collect().as_teardown()
 
 
-@task(task_id="collect_lineage")
+@plain_task(task_id="collect_lineage", clear=REPLACES)
 def _collect(dag_run: Any = None) -> dict[str, Any]:
     """Commit what every task of this run read and wrote to `lineage.runs`, in one go."""
     from lookbook.lineage import store

@@ -39,6 +39,53 @@ class EvaluationLink(BaseOperatorLink):
         return page_path("evaluations", ti_key.xcom_pull(task_ids=self._job_task)["job_name"])
 
 
+class ModelLink(BaseOperatorLink):
+    """To the page of a registered model: where it comes from, how it was judged, what it answered."""
+
+    name = "Model package"
+
+    def __init__(self, register_task: str) -> None:
+        self._register_task = register_task
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the path of the page of the package that the task ``register_task`` of the same run registered."""
+        from lookbook.training.registry import version_of
+
+        return page_path("lineage", "models", version_of(ti_key.xcom_pull(task_ids=self._register_task)))
+
+
+class ProductLink(BaseOperatorLink):
+    """To the page of the one product that a mapped task describes.
+
+    Of a mapped task Airflow keeps no operator to ask for the address: the task leaves it by :meth:`push`.
+    """
+
+    name = "Product"
+
+    def push(self, ti: Any, product_id: str, drop_id: str | None) -> None:
+        """Leave the address of a product's page for the task instance's button."""
+        page = page_path("lineage", "products", product_id)
+        ti.xcom_push(self.xcom_key, f"{page}?drop={drop_id}" if drop_id else page)
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return nothing: what was pushed is what the button leads to.
+
+        Raises:
+            NotImplementedError: always; a task that isn't mapped has no such button.
+        """
+        raise NotImplementedError("This button belongs to mapped tasks")
+
+
+class LineageLink(BaseOperatorLink):
+    """To what a task instance read and wrote; every task has it."""
+
+    name = "Lineage"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the path of the task instance's page; the API server asks, whenever the task is looked at."""
+        return page_path("lineage", "tasks", ti_key.dag_id, ti_key.run_id, ti_key.task_id, str(ti_key.map_index))
+
+
 class ShadowLink(BaseOperatorLink):
     """To the page that compares a challenger with the champion on the same requests."""
 
@@ -79,6 +126,6 @@ class HousekeepingLink(BaseOperatorLink):
 
 
 def linked(result: XComArg, *links: BaseOperatorLink) -> XComArg:
-    """Give the task whose result this is buttons in the UI, and return the result."""
-    result.operator.operator_extra_links = links
+    """Give the task whose result this is these buttons in the UI beside what it has, and return the result."""
+    result.operator.operator_extra_links = (*result.operator.operator_extra_links, *links)
     return result

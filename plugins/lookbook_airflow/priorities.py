@@ -8,8 +8,9 @@ tasks; a weight rule knows the task alone (docs/decisions/0026-what-a-run-may-co
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -27,13 +28,15 @@ def behind_fresh_drops(task_instance: TaskInstance, dag_run: DagRun | None) -> N
 
     Airflow calls this whenever it makes a task instance or works its priority out anew, sometimes twice in a row.
     """
-    if dag_run is None or dag_run.dag_id not in _DAGS or dag_run.run_type == "manual":
+    if dag_run is None or dag_run.dag_id not in _DAGS:
         return
-    drop = _drop_of(dag_run)
-    if drop and datetime.now(UTC).date() - drop > _FRESH and task_instance.priority_weight > 0:
+    if is_history(dag_run.run_type, dag_run.partition_key, dag_run.conf) and task_instance.priority_weight > 0:
         task_instance.priority_weight -= _BEHIND
 
 
-def _drop_of(dag_run: DagRun) -> date | None:
-    found = _DATE.search(dag_run.partition_key or str((dag_run.conf or {}).get("drop") or ""))
-    return date.fromisoformat(found[0]) if found else None
+def is_history(run_type: str, partition_key: str | None, conf: Mapping[str, Any] | None) -> bool:
+    """Tell whether a run is about an older drop and no person started it."""
+    if run_type == "manual":
+        return False
+    found = _DATE.search(partition_key or str((conf or {}).get("drop") or ""))
+    return found is not None and datetime.now(UTC).date() - date.fromisoformat(found[0]) > _FRESH

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lookbook_airflow.clearing import parts
+
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
@@ -28,7 +30,7 @@ def _section(dag: DAG) -> str:
     if dag.params:
         lines += ["| parameter | default | meaning |", "|---|---|---|"]
         lines += [*(_parameter(dag, name) for name in dag.params), ""]
-    lines += ["| task | does | after |", "|---|---|---|"]
+    lines += ["| task | does | safe to clear? | after |", "|---|---|---|---|"]
     lines += [_task(dag, task_id) for task_id in (task.task_id for task in dag.topological_sort())]
     return "\n".join([*lines, ""])
 
@@ -40,9 +42,9 @@ def _parameter(dag: DAG, name: str) -> str:
 
 def _task(dag: DAG, task_id: str) -> str:
     task = dag.get_task(task_id)
-    does = " ".join((task.doc_md or "").split())
+    does, clear = parts(task.doc_md)
     after = ", ".join(f"`{upstream}`" for upstream in sorted(task.upstream_task_ids)) or "–"
-    return f"| `{task_id}` | {does} | {after} |"
+    return f"| `{task_id}` | {does} | {clear} | {after} |"
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import PokeReturnValue, TaskGroup, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from lookbook_airflow.clearing import plain_task
 from lookbook_airflow.defaults import Pool
 from lookbook_airflow.endpoint_life import with_endpoint
 from lookbook_airflow.lineage import traced_task
@@ -15,6 +16,7 @@ from lookbook_airflow.links import ShadowLink, linked
 from lookbook_airflow.operators.sagemaker import EndpointConfigOperator, ModelOperator
 from lookbook_airflow.operators.shadow import ShadowOffOperator, ShadowOnOperator
 
+MEANWHILE = "While the run goes on. Afterwards trigger a new run: this one's challenger is off the endpoint."
 _UPDATE = {"execution_timeout": timedelta(hours=2)}
 # Seconds; the longest that a challenger may be asked to stay is a week.
 _LOOKS = {"poke_interval": 15, "exponential_backoff": True, "max_wait": timedelta(minutes=5), "timeout": 8 * 86400}
@@ -51,7 +53,7 @@ def shadowed(chosen: Any) -> tuple[Any, Any]:
         return compared, alone
 
 
-@task(multiple_outputs=True)
+@plain_task(multiple_outputs=True, clear=MEANWHILE)
 def shadow_requests(chosen: dict[str, Any]) -> dict[str, Any]:
     """Write the requests of the challenger's model, of the config with both models, and of the way back."""
     from lookbook.serving import shadow
@@ -59,7 +61,7 @@ def shadow_requests(chosen: dict[str, Any]) -> dict[str, Any]:
     return shadow.requests(shadow.Shadow(**chosen))
 
 
-@traced_task
+@traced_task(clear=MEANWHILE)
 def verify(endpoint: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """Ask the champion's golden questions: it answers, and nobody else does."""
     from lookbook.serving import verification
@@ -69,7 +71,7 @@ def verify(endpoint: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     return verification.verify(endpoint["endpoint_config_name"], chosen["champion_arn"]).reference()
 
 
-@traced_task(pool=Pool.PREDICT)
+@traced_task(clear=MEANWHILE, pool=Pool.PREDICT)
 async def ask(chosen: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Ask the challenger's golden questions, and about pictures of the newest drop."""
     from lookbook.serving import shadow, shadow_replay
@@ -77,7 +79,7 @@ async def ask(chosen: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     return (await shadow_replay.replay(shadow.Shadow(**chosen), params["pictures"])).reference()
 
 
-@task.sensor(mode="reschedule", **_LOOKS)
+@plain_task(declare=task.sensor, clear=MEANWHILE, mode="reschedule", **_LOOKS)
 def watch(chosen: dict[str, Any], on: dict[str, Any], sent: dict[str, Any], params: dict[str, Any]) -> PokeReturnValue:
     """Wait until both answered enough, or the time is over; between two looks no worker is held."""
     from lookbook.serving import shadow, shadow_watch
@@ -93,7 +95,7 @@ def watch(chosen: dict[str, Any], on: dict[str, Any], sent: dict[str, Any], para
     return PokeReturnValue(watched is not None, watched and watched.reference())
 
 
-@traced_task
+@traced_task(clear=MEANWHILE)
 def compare(
     chosen: dict[str, Any], on: dict[str, Any], sent: dict[str, Any], watched: dict[str, Any]
 ) -> dict[str, Any]:

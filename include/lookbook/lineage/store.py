@@ -18,6 +18,7 @@ from pyiceberg.expressions import And
 from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.catalog.schemas import RUNS
+from lookbook.lineage import summaries
 from lookbook.lineage.records import LineageRecord, TaskKey
 from lookbook.settings import get_settings, recorded
 from lookbook.storage import key_part
@@ -29,12 +30,16 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Collected:
-    """A run's records in ``lineage.runs``; ``snapshot`` is ``None`` when the run left no record."""
+    """A run's records in ``lineage.runs``; ``snapshot`` is ``None`` when the run left no record.
+
+    ``summary`` says in one line what came of the run (:mod:`lookbook.lineage.summaries`).
+    """
 
     dag_id: str
     run_id: str
     records: int
     snapshot: str | None
+    summary: str = ""
 
     def reference(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -71,10 +76,11 @@ def collect(dag_id: str, run_id: str) -> Collected:
         log.warning("Run %s of %s left no lineage record.", run_id, dag_id)
         return Collected(dag_id, run_id, 0, None)
     with ThreadPoolExecutor(_READERS) as pool:
-        rows = [_row(stored) for stored in pool.map(storage.read_json, uris)]
+        stored = list(pool.map(storage.read_json, uris))
+    rows = [_row(record) for record in stored]
     of_run = And(tables.equals("dag_id", dag_id), tables.equals("run_id", run_id))
     snapshot = tables.replace("lineage.runs", pa.Table.from_pylist(rows, schema=RUNS), of_run)
-    return Collected(dag_id, run_id, len(rows), snapshot)
+    return Collected(dag_id, run_id, len(rows), snapshot, summaries.of_run(stored))
 
 
 def _row(stored: dict[str, Any]) -> dict[str, Any]:

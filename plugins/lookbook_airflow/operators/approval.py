@@ -10,29 +10,34 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 
 from lookbook.errors import PermanentError
+from lookbook_airflow.clearing import ASKS_AGAIN
 from lookbook_airflow.lineage import traced
+from lookbook_airflow.links import EvaluationLink, ModelLink
+from lookbook_airflow.notifiers import QuestionNotifier
+from lookbook_airflow.operators.documented import Documented
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ApprovalIfNeededOperator(ApprovalOperator):
+class ApprovalIfNeededOperator(Documented, ApprovalOperator):
     """Waits for *Approve* or *Reject* in the UI when ``needed`` is true, and goes on at once when it is not.
 
-    *Reject* skips what comes after; no answer within ``WAIT`` fails the task. Waiting holds no worker and is not tried
-    again: a person was asked once.
+    Who is to be told is told that something waits. *Reject* skips what comes after; no answer within ``WAIT`` fails the
+    task. Waiting holds no worker and is not tried again: a person was asked once.
 
     :param needed: whether to ask; most often another task's result.
     """
 
     WAIT = timedelta(days=3)
+    clear = ASKS_AGAIN
 
     template_fields: Collection[str] = (*ApprovalOperator.template_fields, "needed")
 
     def __init__(self, *, needed: Any, **arguments: Any) -> None:
         # In place of what every task has by default: those bound how long a worker may take.
         waiting = {"execution_timeout": None, "response_timeout": self.WAIT, "retries": 0}
-        super().__init__(**(arguments | waiting))
+        super().__init__(**(arguments | waiting | {"notifiers": [QuestionNotifier()]}))
         self.needed = needed
 
     def execute(self, context: Context) -> Any:
@@ -56,6 +61,7 @@ class ModelApprovalOperator(ApprovalIfNeededOperator):
     """
 
     template_fields: Collection[str] = (*ApprovalIfNeededOperator.template_fields, "package_arn")
+    operator_extra_links = (EvaluationLink("evaluate"), ModelLink("register"))
 
     def __init__(self, *, package_arn: Any, **arguments: Any) -> None:
         reason = Param(

@@ -21,7 +21,9 @@ from botocore.exceptions import ClientError
 
 from lookbook.errors import PermanentError
 from lookbook.settings import get_settings
+from lookbook_airflow.console_links import EndpointLink
 from lookbook_airflow.lineage import traced
+from lookbook_airflow.links import ModelLink
 from lookbook_airflow.operators.documented import Documented
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class EndpointOperator(Documented, SageMakerEndpointOperator):
     After an update that SageMaker rolled back the endpoint is ``InService`` again, with its **old** config. The stock
     operator reports that as success; this one fails with SageMaker's reason.
     """
+
+    operator_extra_links = (EndpointLink(),)
 
     def __init__(self, *, config: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(config=config, deferrable=True, **kwargs)
@@ -148,6 +152,7 @@ class RegisterModelVersionOperator(Documented, SageMakerRegisterModelVersionOper
     """
 
     template_fields = (*SageMakerRegisterModelVersionOperator.template_fields, "extras")
+    operator_extra_links = (ModelLink("register"),)
 
     def execute(self, context: Context) -> str:
         """Register the package; return its ARN."""
