@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -364,12 +364,8 @@ def _whys(drop: Drop) -> tuple[tuple[str, int], ...]:
         return ()
     unpublished = And(tables.equals("drop_id", drop.drop_id), tables.one_of("status", ("withheld", "failed")))
     rows = tables.read("descriptions.descriptions", unpublished, ("reasons",))
-    return tuple(Counter(_each(rows["reasons"].to_pylist())).most_common(_REASONS))
-
-
-def _each(lists: Iterable[Sequence[str] | None]) -> Iterator[str]:
-    for one in lists:
-        yield from one or ()
+    counted = pc.value_counts(pc.list_flatten(rows["reasons"])).to_pylist()
+    return tuple(Counter({one["values"]: one["counts"] for one in counted}).most_common(_REASONS))
 
 
 @lru_cache(maxsize=_LISTED)
