@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from tests.local_aws.conftest import Account, LocalAws, training_request
+from tests.local_aws.conftest import IMAGE, Account, LocalAws
 
 from lookbook import aws
 from lookbook.aws import client
 from lookbook.catalog import tables
+from lookbook.catalog.schemas import VQA_PAIRS
 from lookbook.errors import RetryableError
 from lookbook.housekeeping import models
 from lookbook.housekeeping.plans import Expiry
@@ -25,64 +26,72 @@ from lookbook.settings import get_settings
 from lookbook.training import registry
 from lookbook.vqa import datasets
 
-GROUP, ENDPOINT, CONFIG, IMAGE = "lookbook-attributes", "lookbook-attributes", "config-v1", "tiny:1"
+GROUP, ENDPOINT, CONFIG = "lookbook-attributes", "lookbook-attributes", "config-v1"
+JOBS = ("lookbook-train-1", "lookbook-evaluate-1")
 BASE = "s3://data/models/base/"
 DROPS = ("2026-11-09", "2026-11-16")
 
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """Local AWS with a job of each kind that ended well, and an endpoint."""
-    gateway = LocalAws(tmp_path_factory.mktemp("local-aws") / "state").start()
+    """Local AWS with a job of each kind that ended well, two data sets' pairs and an endpoint."""
+    state = tmp_path_factory.mktemp("local-aws")
+    gateway = LocalAws(state / "state").start()
     made = Account(gateway)
-    made.s3.create_bucket(Bucket="data")
-    made.s3.create_bucket(Bucket="lookbook")
+    for bucket in ("data", "lookbook"):
+        made.s3.create_bucket(Bucket=bucket)
     made.put("", **{"train/a.csv": b"1,2", "models/base/config.json": b"{}"})
-    request = training_request("any", {})
-    channel = {**request["InputDataConfig"][0], "ChannelName": "base"}
-    source = {**channel["DataSource"]["S3DataSource"], "S3Uri": BASE}
-    channels = [*request["InputDataConfig"], {**channel, "DataSource": {"S3DataSource": source}}]
-    for name in ("lookbook-train-1", "lookbook-evaluate-1"):
-        made.train(name, InputDataConfig=channels)
-    assert {made.finished(name)["TrainingJobStatus"] for name in ("lookbook-train-1", "lookbook-evaluate-1")} == {
-        "Completed"
-    }
+    for name in JOBS:
+        made.train(name, InputDataConfig=[channel("train", "s3://data/train/"), channel("base", BASE)])
     made.sagemaker.create_model_package_group(ModelPackageGroupName=GROUP)
     made.endpoint(ENDPOINT, made.model(CONFIG))
+    assert {made.finished(name)["TrainingJobStatus"] for name in JOBS} == {"Completed"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{state}/catalog.db")
+        lead_to(gateway, patched)
+        publish_pairs("d1", "d2")
     yield made
     assert gateway.stop() == 0
 
 
-@pytest.fixture(autouse=True)
-def settings(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings that lead there, and nothing else: no session is handed to sagemaker-core by a test."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", account.gateway.url)
-    monkeypatch.setenv("LOOKBOOK_SAGEMAKER_LINEAGE", "true")
+def channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def publish_pairs(*dataset_ids: str) -> None:
+    """Leave data sets that have a pair of each drop."""
+    columns = {name: "-" for name in VQA_PAIRS.names}
+    rows = [columns | {"dataset_id": one, "drop_id": drop} for one in dataset_ids for drop in DROPS]
+    tables.replace("training.vqa_pairs", pa.Table.from_pylist(rows), tables.one_of("dataset_id", dataset_ids))
+
+
+def lead_to(gateway: LocalAws, patched: pytest.MonkeyPatch) -> None:
+    """Have settings that lead to a gateway, and nothing else: no session is handed to sagemaker-core."""
+    patched.setenv("AWS_ENDPOINT_URL", gateway.url)
+    patched.setenv("LOOKBOOK_SAGEMAKER_LINEAGE", "true")
+    patched.setenv("AWS_ACCESS_KEY_ID", "testing")
+    patched.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     get_settings.cache_clear()
     aws.client.cache_clear()
 
 
-def trained(dataset_id: str, drops: tuple[str, ...] = DROPS) -> None:
-    """Leave a data set that has a pair of each drop."""
-    rows = [
-        {
-            "dataset_id": dataset_id,
-            "drop_id": drop,
-            "product_id": "1",
-            "attribute": "Fabric",
-            "question": "?",
-            "answer": "Fabric: Cotton",
-            "side": "train",
-            "picture_uri": "s3://lookbook/1.jpg",
-            "picture_sha256": "0",
-        }
-        for drop in drops
-    ]
-    tables.ensure_tables()
-    tables.replace("training.vqa_pairs", pa.Table.from_pylist(rows), tables.equals("dataset_id", dataset_id))
+@pytest.fixture(autouse=True)
+def settings(account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings that lead to local AWS; no association of an earlier test is there."""
+    monkeypatch.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{account.gateway.state.parent}/catalog.db")
+    lead_to(account.gateway, monkeypatch)
+    yield
+    for one in associations():
+        account.sagemaker.delete_association(SourceArn=one["SourceArn"], DestinationArn=one["DestinationArn"])
 
 
-def registered(dataset_id: str, **metadata: str) -> str:
+def associations() -> list[dict[str, Any]]:
+    pages = client("sagemaker").get_paginator("list_associations").paginate(PaginationConfig={"PageSize": 100})
+    return [one for page in pages for one in page["AssociationSummaries"]]
+
+
+def registered(dataset_id: str = "d1", **metadata: str) -> str:
     """Register a package that came from a data set; return its ARN."""
     told = {
         "dataset_id": dataset_id,
@@ -109,11 +118,9 @@ def registered(dataset_id: str, **metadata: str) -> str:
 
 
 @pytest.fixture
-def package(request: pytest.FixtureRequest) -> str:
-    """A package of a data set of the test's own."""
-    dataset_id = f"d{time.monotonic_ns()}"
-    trained(dataset_id)
-    return registered(dataset_id)
+def package() -> str:
+    """A package of the test's own."""
+    return registered()
 
 
 def dataset_of(package: str) -> str:
@@ -125,20 +132,14 @@ def uris(found: tuple[sagemaker_entities.Found, ...], kind: str) -> set[str]:
 
 
 def everything() -> dict[str, Any]:
-    """All that local AWS's lineage has, without the times."""
-    sagemaker, kept = client("sagemaker"), {}
-    for operation, member in (
-        ("list_artifacts", "ArtifactSummaries"),
-        ("list_actions", "ActionSummaries"),
-        ("list_associations", "AssociationSummaries"),
-    ):
-        pages = sagemaker.get_paginator(operation).paginate(PaginationConfig={"PageSize": 100})
-        kept[member] = [
-            {name: value for name, value in one.items() if not name.endswith("Time")}
-            for page in pages
-            for one in page[member]
-        ]
-    return kept
+    """All that local AWS's lineage has, the times at which it was changed among it."""
+    sagemaker = client("sagemaker")
+    return {
+        "artifacts": sagemaker.list_artifacts(MaxResults=100)["ArtifactSummaries"],
+        "actions": sagemaker.list_actions(MaxResults=100)["ActionSummaries"],
+        "contexts": sagemaker.list_contexts(MaxResults=100)["ContextSummaries"],
+        "associations": associations(),
+    }
 
 
 def test_the_endpoint_leads_back_to_data_set_and_drops(package: str) -> None:
@@ -204,10 +205,11 @@ def test_approving_a_model_records_it(package: str) -> None:
     [approval] = [one for one in lineage_of(package).went_into if one.type == "Approval"]
     assert approval.properties["status"] == "Approved"
     assert approval.properties["in_service_since"]
-    assert record.details["sagemaker_lineage"] == "16 entities, 20 associations"
+    assert record.details["sagemaker_lineage"] == "15 entities, 18 associations"
 
 
-def test_entities_that_sagemaker_made_are_used_as_they_are(package: str) -> None:
+def test_entities_that_sagemaker_made_are_used_as_they_are() -> None:
+    package = registered("d-of-sagemaker")
     uri = dataset_of(package)
     made = client("sagemaker").create_artifact(
         Source={"SourceUri": uri}, ArtifactType="DataSet", Properties={"made": "by a job"}
@@ -296,14 +298,14 @@ def test_an_artifact_that_somebody_makes_in_between_is_used(package: str, monkey
 def test_an_association_that_shows_later_is_no_error(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     record_model(package)
     written = everything()
-    monkeypatch.setattr(client("sagemaker"), "list_associations", lambda **_: {"AssociationSummaries": []})
-    record_model(package)
-    monkeypatch.undo()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", client("sagemaker").meta.endpoint_url)
+    with monkeypatch.context() as patched:
+        patched.setattr(client("sagemaker"), "list_associations", lambda **_: {"AssociationSummaries": []})
+        record_model(package)
     assert everything() == written
 
 
-def test_a_data_set_that_goes_lets_its_drops_associations_go(package: str) -> None:
+def test_a_data_set_that_goes_lets_its_drops_associations_go() -> None:
+    package = registered("d2")
     record_model(package)
     uri = dataset_of(package)
     for _ in range(2):
