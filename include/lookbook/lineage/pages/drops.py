@@ -19,7 +19,7 @@ from lookbook.errors import PermanentError
 from lookbook.lineage import impact, tallies
 from lookbook.lineage.impact import Impact
 from lookbook.lineage.pages import graph
-from lookbook.lineage.pages.layout import Crumb, PageNotFoundError, render
+from lookbook.lineage.pages.layout import Crumb, PageNotFoundError, Section, render
 from lookbook.lineage.pages.links import Links
 from lookbook.lineage.tallies import Run, Texts
 from lookbook.settings import get_settings
@@ -31,6 +31,7 @@ _RUNS = 20
 _REASONS = 8
 _DRAWN = 40  # boxes of a graph that one still takes in at a look; of more, the list below it is clearer
 _LISTED = 4  # drops whose products are kept: a person pages and searches in one
+_SECTION_OF: Mapping[str, Section] = {"drop": "drops", "model": "models", "picture": "search"}
 _DESCRIBING, _TAKING_IN = ("describe_products",), ("ingest_drop", "requeue_drop")
 
 
@@ -260,8 +261,8 @@ def render_dependents(subject: str, name: str, found: Impact, links: Links, crum
     """Return the page of what depends on a thing as HTML, with the command that marks its descriptions stale.
 
     Args:
-        subject: ``drop`` or ``model``, as the command line calls it.
-        name: of the thing.
+        subject: ``drop``, ``model`` or ``picture``, as the command line calls it.
+        name: of the thing; of a picture, its product's id.
         found: all that it went into.
         links: where links lead.
         crumbs: the way to the thing's own page.
@@ -271,7 +272,7 @@ def render_dependents(subject: str, name: str, found: Impact, links: Links, crum
     return render(
         "impact.html",
         title=f"What depends on {subject} {name}",
-        active="drops" if subject == "drop" else "models",
+        active=_SECTION_OF[subject],
         links=links,
         crumbs=(*crumbs, Crumb("What depends on it")),
         subject=subject,
