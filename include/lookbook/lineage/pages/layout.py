@@ -68,7 +68,9 @@ def usd(value: float | None) -> str:
     """Return an amount of money: to the cent, small ones to two digits that say something."""
     if value is None:
         return "–"
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.2g}" if value >= 0.0001 else f"${value:.6f}"
+    if value == 0 or value >= 0.1:
+        return f"${value:,.2f}"
+    return f"${value:.2g}" if value >= 0.0001 else f"${value:.6f}"
 
 
 def share(value: float | None) -> str:

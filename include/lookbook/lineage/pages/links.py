@@ -24,6 +24,10 @@ class Links:
     root: str = ""
     console: Callable[[str], str | None] = _no_console
 
+    def home(self) -> str:
+        """Return the front page of Airflow's UI."""
+        return self._path("")
+
     def page(self, *parts: str, **query: Any) -> str:
         """Return one of the Lineage pages: ``page("products", "38642", drop="2026-11-16")``; empty values fall away."""
         asked = urlencode({name: value for name, value in query.items() if value not in (None, "")})
