@@ -22,7 +22,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
 from lookbook_airflow.assets import ATTRIBUTE_MODEL
-from lookbook_airflow.clearing import SAME_AGAIN, plain_task
+from lookbook_airflow.clearing import HANDS_ON, SAME_AGAIN
 from lookbook_airflow.defaults import DEFAULT_ARGS, TELL_REFUSAL, Pool, Tag, about, alerts, promote_anyway
 from lookbook_airflow.deployment import deployed
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
@@ -72,14 +72,14 @@ def retrain_attribute_model():
 
         return cost.estimate(dataset).reference()
 
-    @plain_task(multiple_outputs=False)
+    @traced_task(clear=HANDS_ON)
     def training_request(dataset: dict, run_id: str) -> dict:
         """Write the CreateTrainingJob request; its name is a function of data set and run."""
         from lookbook.training import requests
 
         return requests.training_request(dataset, run_id)
 
-    @plain_task(multiple_outputs=False)
+    @traced_task(clear=HANDS_ON)
     def evaluation_request(dataset: dict, training: dict, run_id: str) -> dict:
         """Write the request of the job that compares base, challenger and champion on the benchmark."""
         from lookbook.training import requests
@@ -96,7 +96,7 @@ def retrain_attribute_model():
         ti.xcom_push("decision", decision.reference())
         return decision.passed
 
-    @plain_task(multiple_outputs=True)
+    @traced_task(clear=HANDS_ON, multiple_outputs=True)
     def package_request(dataset: dict, training: dict, evaluation: dict) -> dict:
         """Write the model package's request: artefact, metrics, data set and job it came from."""
         from lookbook.training import registry

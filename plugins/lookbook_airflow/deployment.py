@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import TaskGroup, TriggerRule
 
-from lookbook_airflow.clearing import SAME_AGAIN, plain_task
+from lookbook_airflow.clearing import HANDS_ON, SAME_AGAIN
 from lookbook_airflow.console_links import EndpointLink
 from lookbook_airflow.endpoint_life import endpoint_held
 from lookbook_airflow.lineage import traced_task
@@ -58,7 +58,7 @@ def deployed(package_arn: Any, after: Any, *, at_once: bool = False) -> Any:
         return verified
 
 
-@plain_task(multiple_outputs=True)
+@traced_task(clear=HANDS_ON, multiple_outputs=True)
 def serving_requests(package_arn: str, at_once: bool) -> dict[str, Any]:
     """Write the requests of model, endpoint config and endpoint for this package, and of the way back."""
     from lookbook.serving import requests

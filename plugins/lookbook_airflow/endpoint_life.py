@@ -12,6 +12,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import TriggerRule, get_current_context
 
 from lookbook_airflow.clearing import HANDS_ON, SAME_AGAIN, documented, plain_task
+from lookbook_airflow.lineage import traced_task
 from lookbook_airflow.runs import has_ended
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _closed(setup: Any) -> Any:
     return close_endpoint().as_teardown(setups=setup)
 
 
-@plain_task(**_UP, trigger_rule=TriggerRule.NONE_FAILED, multiple_outputs=False)
+@traced_task(**_UP, trigger_rule=TriggerRule.NONE_FAILED)
 def open_endpoint(job: dict[str, Any] | None) -> dict[str, Any]:
     """Create the endpoint with the champion, where it lives only for runs, is not there and no job answers instead."""
     from lookbook.serving import life
@@ -79,7 +80,7 @@ def hold_endpoint() -> None:
     life.hold(_user())
 
 
-@plain_task(**_UP, multiple_outputs=False)
+@traced_task(**_UP)
 def close_endpoint() -> dict[str, Any]:
     """Delete the endpoint, where it lives only for runs and no other run needs it."""
     from lookbook.serving import life

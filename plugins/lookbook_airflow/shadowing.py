@@ -53,7 +53,7 @@ def shadowed(chosen: Any) -> tuple[Any, Any]:
         return compared, alone
 
 
-@plain_task(multiple_outputs=True, clear=MEANWHILE)
+@traced_task(multiple_outputs=True, clear=MEANWHILE)
 def shadow_requests(chosen: dict[str, Any]) -> dict[str, Any]:
     """Write the requests of the challenger's model, of the config with both models, and of the way back."""
     from lookbook.serving import shadow

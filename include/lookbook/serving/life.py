@@ -20,6 +20,7 @@ from lookbook import storage
 from lookbook.aws import client
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.housekeeping import sightings
+from lookbook.lineage import records
 from lookbook.settings import get_settings
 from lookbook.training import registry
 
@@ -100,6 +101,9 @@ def open_for(user: User) -> Opened:
     if champion is None:
         return Opened(False, None, "there is no champion to create an endpoint with")
     created = _created(champion.endpoint_config)
+    records.reads("model_package", get_settings().model_package_group, champion.package_arn)
+    report = records.writes if created else records.reads
+    report("endpoint_config", get_settings().endpoint_name, champion.endpoint_config)
     return Opened(created, champion.endpoint_config, "created for this run" if created else "it was there")
 
 
@@ -119,6 +123,7 @@ def close_for(user: User, is_over: IsOver) -> Closed:
         return Closed(False, f"needed by {', '.join(sorted(state['users']))}")
     _delete()
     storage.update_json(_uri(), lambda before: {**before, "closing_since": None})
+    records.details(deleted=get_settings().endpoint_name)
     return Closed(True, "no run needs it")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from lookbook.errors import PermanentError
+from lookbook.lineage import records
 from lookbook.serving import traffic
 from lookbook.serving.alarms import VARIANT
 from lookbook.settings import Settings, get_settings
@@ -41,6 +42,7 @@ def serving_requests(package_arn: str, *, at_once: bool = False) -> dict[str, di
         at_once: update without steps, waits and alarms, for a rollback: what serves now may be what makes them ring.
     """
     settings = get_settings()
+    records.reads("model_package", settings.model_package_group, package_arn)
     model = model_request(package_arn, settings)
     config = endpoint_config_request(model["ModelName"], registry.version_of(package_arn), settings)
     endpoint = {"EndpointName": settings.endpoint_name, "EndpointConfigName": config["EndpointConfigName"]}

@@ -107,6 +107,8 @@ def requests(shadow: Shadow) -> dict[str, dict[str, Any]]:
     settings = get_settings()
     model = model_request(shadow.challenger_arn, settings)
     described = client("sagemaker").describe_endpoint_config(EndpointConfigName=shadow.config_alone)
+    records.reads("model_package", settings.model_package_group, shadow.challenger_arn)
+    records.reads("endpoint_config", settings.endpoint_name, shadow.config_alone)
     (champion,) = described["ProductionVariants"]
     content = {
         "ProductionVariants": [champion],
