@@ -10,6 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
 LINEAGE_KEY = "lineage"
+
+_latest: LineageRecord | None = None
 
 
 def drop_of(context: Context) -> str | None:
@@ -59,16 +62,31 @@ def traced(context: Context) -> Iterator[LineageRecord]:
     """Record what the block reads and writes and hand the record on when it ends well.
 
     The record is stored as an object in S3 and pushed to XCom under ``lineage``; the events of the task's outlets get
-    its summary as ``extra``. A block that raises leaves no record: the next try leaves its own.
+    its summary as ``extra``. A block that raises leaves no record: the next try leaves its own. Metrics and the
+    task's OpenLineage event get the record in either case.
     """
     with recording(task_key(context), _bundle_version(context)) as record:
         try:
             yield record
         except BaseException:
-            metrics.emit(record)  # a try that fails has paid for what it bought all the same
+            _tell(record)  # a try that fails has paid for what it bought all the same
             raise
-    metrics.emit(record)
+    _tell(record)
     _hand_on(record, context)
+
+
+def _tell(record: LineageRecord) -> None:
+    global _latest  # a process runs one task at a time, and OpenLineage's extractor is given no more than the task
+    _latest = record
+    metrics.emit(record)
+
+
+def latest_record(task: TaskKey) -> LineageRecord | None:
+    """Return the record of a task instance that this process has just run, as far as it came if it failed.
+
+    ``None`` for a task instance that kept no record, or that another process ran.
+    """
+    return _latest if _latest and replace(_latest.task, drop_id=None) == replace(task, drop_id=None) else None
 
 
 def _bundle_version(context: Context) -> str | None:
@@ -137,9 +155,13 @@ def traced_short_circuit(*, clear: str = REPLACES, **arguments: Any) -> Callable
 def collect_lineage() -> Any:
     """Return the task that ends every DAG: it commits the run's lineage records to ``lineage.runs``.
 
-    It is a teardown, so that it runs after a failure too and never turns a failed run into a successful one.
+    It is a teardown, so that it runs after a failure too and never turns a failed run into a successful one. It waits
+    for all that was declared before it, whatever way a run takes: the way back of a deployment leaves records too.
     """
-    return _collect().as_teardown()
+    collecting = _collect().as_teardown()
+    own, dag = collecting.operator, collecting.operator.dag
+    [last for last in dag.tasks if last is not own and not last.downstream_task_ids] >> collecting
+    return collecting
 
 
 @plain_task(task_id="collect_lineage", clear=REPLACES)
