@@ -105,9 +105,9 @@ def _hand_on(record: LineageRecord, context: Context) -> None:
 
 
 def _version(record: LineageRecord, asset: Asset) -> dict[str, str | None]:
-    """Return which version of what an asset stands for the task left: a model package, or a table's snapshot."""
+    """Return which version of what an asset stands for the task left: the package approved, or a table's snapshot."""
     if asset == ATTRIBUTE_MODEL:
-        return {"version": record.latest("model_package")}
+        return {"version": record.details.get("approved")}
     return {"snapshot": record.latest("table", asset.uri.removeprefix("lookbook://").replace("/", "."))}
 
 

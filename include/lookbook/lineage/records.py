@@ -92,14 +92,9 @@ class LineageRecord:
         finished = self.finished_at.isoformat() if self.finished_at else None
         return asdict(self) | {"started_at": self.started_at.isoformat(), "finished_at": finished}
 
-    def latest(self, kind: Kind, name: str | None = None) -> str | None:
-        """Return the version of a dataset that the task wrote last, else read last; ``None`` if it did neither.
-
-        Args:
-            kind: of the dataset.
-            name: of the dataset; none means any of its kind.
-        """
-        found = [one.version for one in (*self.inputs, *self.outputs) if one.kind == kind and name in (None, one.name)]
+    def latest(self, kind: Kind, name: str) -> str | None:
+        """Return the version of a dataset that the task wrote last, else read last; ``None`` if it did neither."""
+        found = [one.version for one in (*self.inputs, *self.outputs) if (one.kind, one.name) == (kind, name)]
         return found[-1] if found else None
 
     def summary(self) -> dict[str, Any]:
@@ -180,8 +175,13 @@ def read_object(uri: str) -> bytes:
 def reads_prefix(uri: str) -> None:
     """Report everything under a prefix as input, by a fingerprint of the names and ETags there."""
     if _current.get():
-        listed = sorted(f"{stored.uri} {stored.etag}" for stored in storage.list_objects(uri))
-        reads("prefix", uri, hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16])
+        reads("prefix", uri, _fingerprint(uri))
+
+
+def writes_prefix(uri: str) -> None:
+    """Report everything under a prefix as output, as :func:`reads_prefix` does as input."""
+    if _current.get():
+        writes("prefix", uri, _fingerprint(uri))
 
 
 def reads_image(uri: str, resolved: str | None = None) -> None:
@@ -225,6 +225,11 @@ def outputs_cost(usd: float | None) -> None:
     """Report what the current task publishes cost all together, whichever tasks paid for it, in USD at list prices."""
     if record := _current.get():
         record.outputs_cost_usd = usd
+
+
+def _fingerprint(uri: str) -> str:
+    listed = sorted(f"{stored.uri} {stored.etag}" for stored in storage.list_objects(uri))
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
 
 
 def _code_version(bundle_version: str | None) -> str:

@@ -28,6 +28,10 @@ VERSION_VARIABLE = "LOOKBOOK_MODEL_VERSION"
 _VALUE_LIMIT = 256  # of CustomerMetadataProperties
 _DESCRIPTION_LIMIT = 1024  # of ApprovalDescription
 _SINCE, _CONFIG, _EXPIRED = "in_service_since", "endpoint_config", "artefact_expired"
+_VERSION = re.compile(r"v[1-9][0-9]*")
+_OF_GROUP, _OF_PACKAGE = ":model-package-group/", ":model-package/"  # in ARNs
+_UNKNOWN = {"ValidationException", "ResourceNotFound"}  # the codes of what is not there
+_COST = "training_cost_usd"
 _SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack"}
 
 
@@ -92,7 +96,7 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
 
     Args:
         dataset: reference of a :class:`lookbook.vqa.datasets.DatasetRef`.
-        training: the training task's result: ``job_name``, ``job_arn``, ``image_uri``, ``model_data``.
+        training: the training task's result: ``job_name``, ``job_arn``, ``image_uri``, ``model_data``, ``cost_usd``.
         evaluated: the evaluation task's result, of which the gate has kept report and decision.
     """
     settings = get_settings()
@@ -116,6 +120,7 @@ def package_request(dataset: dict[str, Any], training: dict[str, Any], evaluated
                 "image": training["image_uri"],
                 "code_version": settings.code_version,
                 "training_code": decision["training_code"],
+                **_cost(training, evaluated),
                 **_judged(decision),
             },
             # The same artefact is the same package, however often it is registered.
@@ -143,6 +148,9 @@ def approve(package_arn: str, endpoint_config: str, why: str | None = None) -> A
     package = describe(package_arn)
     served = {_SINCE: datetime.now(UTC).isoformat(timespec="microseconds"), _CONFIG: endpoint_config}
     _judge(package, "Approved", why or _approval(package), served)
+    records.details(approved=package_arn)
+    if usd := package.get("CustomerMetadataProperties", {}).get(_COST):
+        records.outputs_cost(float(usd))
     sagemaker_ml.record_deployment(package_arn, endpoint_config)
     records.reads("endpoint_config", get_settings().endpoint_name, endpoint_config)
     log.info("Model %s is approved (%s).", version_of(package_arn), package_arn)
@@ -193,7 +201,24 @@ def awaiting() -> list[str]:
 
 def package_of(version: str) -> str | None:
     """Return the ARN of the package of that version (``v3``), or ``None`` where there is none."""
-    return next((arn for arn, _ in _packages() if version_of(arn) == version), None)
+    found = package(version)
+    return str(found["ModelPackageArn"]) if found else None
+
+
+def package(version: str) -> dict[str, Any] | None:
+    """Return the package of that version (``v3``), or ``None`` where there is none; the others are not walked."""
+    if not _VERSION.fullmatch(version):
+        return None
+    try:
+        found = client("sagemaker").describe_model_package_group(
+            ModelPackageGroupName=get_settings().model_package_group
+        )
+        group: str = found["ModelPackageGroupArn"]
+        return describe(f"{group.replace(_OF_GROUP, _OF_PACKAGE, 1)}/{version[1:]}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _UNKNOWN:
+            return None
+        raise
 
 
 def all_packages() -> list[str]:
@@ -328,6 +353,13 @@ def _inference(image_uri: str, model_data: str) -> dict[str, Any]:
         "SupportedContentTypes": ["application/json"],
         "SupportedResponseMIMETypes": ["application/json"],
     }
+
+
+def _cost(*jobs: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a model's jobs cost together as metadata; nothing where the price of one isn't known."""
+    costs = [job.get("cost_usd") for job in jobs]
+    known = [usd for usd in costs if usd is not None]
+    return {_COST: f"{sum(known):.6f}"} if len(known) == len(costs) else {}
 
 
 def _judged(decision: dict[str, Any]) -> dict[str, str]:

@@ -28,3 +28,20 @@ def report(job: Mapping[str, Any]) -> None:
         records.writes(kind, stored.uri, stored.etag)
     records.counts(billable_seconds=int(job.get("BillableTimeInSeconds", 0)))
     records.costs(cost.usd_of_training(job))
+
+
+def reference(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what later tasks need of a completed job; ``cost_usd`` is ``None`` where the price list lacks its type.
+
+    Args:
+        job: as DescribeTrainingJob tells it.
+    """
+    return {
+        "job_name": job["TrainingJobName"],
+        "job_arn": job["TrainingJobArn"],
+        "image_uri": job["AlgorithmSpecification"]["TrainingImage"],
+        "model_data": job["ModelArtifacts"]["S3ModelArtifacts"],
+        "metrics": {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])},
+        "billable_seconds": int(job.get("BillableTimeInSeconds", 0)),
+        "cost_usd": cost.usd_of_training(job),
+    }

@@ -27,7 +27,7 @@ class TrainingJobOperator(JobOperator, SageMakerTrainingOperator):
     A retry or a cleared task attaches to the job of the same name that is running or completed. A job that failed or
     was stopped is followed by one named ``<name>-2``, ``-3`` …, so the history stays readable.
 
-    Returns a reference: job name and ARN, artefact URIs, final metrics and billable seconds.
+    Returns a reference: job name and ARN, artefact URIs, final metrics, billable seconds and list price.
 
     Args:
         config: the CreateTrainingJob request (templated).
@@ -88,7 +88,7 @@ class TrainingJobOperator(JobOperator, SageMakerTrainingOperator):
         # What the provider's OpenLineage extraction reads, which it sets itself only after it has waited.
         self.serialized_training_data = job
         reporting.report(job)
-        return _reference(job)
+        return reporting.reference(job)
 
 
 def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
@@ -98,14 +98,3 @@ def _failure(job: dict[str, Any]) -> PermanentError | RetryableError:
         f"Its log: CloudWatch group {LOG_GROUP}, stream prefix {job['TrainingJobName']}."
     )
     return RetryableError(message) if reason.startswith(_FAULTS_OF_AWS) else PermanentError(message)
-
-
-def _reference(job: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "job_name": job["TrainingJobName"],
-        "job_arn": job["TrainingJobArn"],
-        "image_uri": job["AlgorithmSpecification"]["TrainingImage"],
-        "model_data": job["ModelArtifacts"]["S3ModelArtifacts"],
-        "metrics": {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])},
-        "billable_seconds": int(job.get("BillableTimeInSeconds", 0)),
-    }
