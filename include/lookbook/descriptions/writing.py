@@ -264,6 +264,8 @@ def _report(results: list[Result], stored: storage.StoredObject) -> None:
         records.reads("prompt", item.prompt_version, item.prompt_sha256)
     for model_id in {result.written_by or result.item.text_model_id for result in results}:
         records.reads("text_model", model_id, model_id)
+    if judge_id := get_settings().judge_model_id:
+        records.reads("text_model", judge_id, judge_id)
     records.writes_object(stored)
     if len(results) == 1:  # the requests of a shard stand in its list of outcomes, which may be long
         _report_request(results[0])
