@@ -91,8 +91,8 @@ def latest_record(task: TaskKey) -> LineageRecord | None:
 
 def _bundle_version(context: Context) -> str | None:
     """Return the version of the DAG bundle that the task's code came from; a plain folder has none."""
-    version: str | None = context["ti"].bundle_instance.version  # type: ignore[attr-defined] # of the task runner's
-    return version
+    bundle = getattr(context["ti"], "bundle_instance", None)  # `dag.test()` has none
+    return bundle.version if bundle else None
 
 
 def _hand_on(record: LineageRecord, context: Context) -> None:
