@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -20,21 +20,23 @@ from lookbook.errors import RetryableError
 from lookbook.housekeeping import models
 from lookbook.housekeeping.plans import Expiry
 from lookbook.lineage import sagemaker_entities, sagemaker_ml
-from lookbook.lineage.records import TaskKey, recording
+from lookbook.lineage.records import LineageRecord, TaskKey, recording
+from lookbook.lineage.sagemaker_entities import Association, Entity, Found
 from lookbook.lineage.sagemaker_ml import lineage_of, record_deployment, record_model
 from lookbook.settings import get_settings
 from lookbook.training import registry
 from lookbook.vqa import datasets
 
 GROUP, ENDPOINT, CONFIG = "lookbook-attributes", "lookbook-attributes", "config-v1"
-JOBS = ("lookbook-train-1", "lookbook-evaluate-1")
+TRAINED, EVALUATED, RETRAINED = JOBS = ("lookbook-train-1", "lookbook-evaluate-1", "lookbook-train-2")
+REPORT = "s3://lookbook/training/jobs/lookbook-evaluate-1/evaluation.json"
 BASE = "s3://data/models/base/"
 DROPS = ("2026-11-09", "2026-11-16")
 
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """Local AWS with a job of each kind that ended well, two data sets' pairs and an endpoint."""
+    """Local AWS with jobs that ended well, two data sets' pairs and an endpoint."""
     state = tmp_path_factory.mktemp("local-aws")
     gateway = LocalAws(state / "state").start()
     made = Account(gateway)
@@ -77,28 +79,20 @@ def lead_to(gateway: LocalAws, patched: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def settings(account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Settings that lead to local AWS; no association of an earlier test is there."""
+def settings(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that lead to local AWS."""
     monkeypatch.setenv("LOOKBOOK_CATALOG_URI", f"sqlite:///{account.gateway.state.parent}/catalog.db")
     lead_to(account.gateway, monkeypatch)
-    yield
-    for one in associations():
-        account.sagemaker.delete_association(SourceArn=one["SourceArn"], DestinationArn=one["DestinationArn"])
 
 
-def associations() -> list[dict[str, Any]]:
-    pages = client("sagemaker").get_paginator("list_associations").paginate(PaginationConfig={"PageSize": 100})
-    return [one for page in pages for one in page["AssociationSummaries"]]
-
-
-def registered(dataset_id: str = "d1", **metadata: str) -> str:
+def registered(dataset_id: str = "d2", training_job: str = RETRAINED, **metadata: str) -> str:
     """Register a package that came from a data set; return its ARN."""
     told = {
         "dataset_id": dataset_id,
         "products_snapshot": "77",
-        "training_job": "lookbook-train-1",
-        "evaluation_job": "lookbook-evaluate-1",
-        "evaluation_report": "s3://lookbook/training/jobs/lookbook-evaluate-1/evaluation.json",
+        "training_job": training_job,
+        "evaluation_job": EVALUATED,
+        "evaluation_report": REPORT,
         "image": IMAGE,
         "code_version": "abc123",
         "gate": "passed",
@@ -117,6 +111,30 @@ def registered(dataset_id: str = "d1", **metadata: str) -> str:
     return str(package["ModelPackageArn"])
 
 
+@dataclass(frozen=True)
+class Promoted:
+    """A package that was approved, and what its task recorded of that."""
+
+    package: str
+    record: LineageRecord
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[Promoted]:
+    return []
+
+
+@pytest.fixture
+def promoted(kept: list[Promoted]) -> Promoted:
+    """The package of a data set and a training job that no other package has; approved once for all tests."""
+    if not kept:
+        package = registered("d1", TRAINED)
+        with recording(TaskKey("retrain_attribute_model", "run-1", "promote")) as record:
+            registry.approve(package, CONFIG)
+        kept.append(Promoted(package, record))
+    return kept[0]
+
+
 @pytest.fixture
 def package() -> str:
     """A package of the test's own."""
@@ -127,85 +145,69 @@ def dataset_of(package: str) -> str:
     return datasets.dataset_uri(registry.describe(package)["CustomerMetadataProperties"]["dataset_id"])
 
 
-def uris(found: tuple[sagemaker_entities.Found, ...], kind: str) -> set[str]:
+def uris(found: tuple[Found, ...], kind: str) -> set[str]:
     return {one.uri for one in found if one.type == kind}
 
 
 def everything() -> dict[str, Any]:
     """All that local AWS's lineage has, the times at which it was changed among it."""
-    sagemaker = client("sagemaker")
-    return {
-        "artifacts": sagemaker.list_artifacts(MaxResults=100)["ArtifactSummaries"],
-        "actions": sagemaker.list_actions(MaxResults=100)["ActionSummaries"],
-        "contexts": sagemaker.list_contexts(MaxResults=100)["ContextSummaries"],
-        "associations": associations(),
-    }
+    listed = {"artifacts": "Artifact", "actions": "Action", "contexts": "Context", "associations": "Association"}
+    pages = {name: getattr(client("sagemaker"), f"list_{name}")(MaxResults=100) for name in listed}
+    return {name: pages[name][f"{member}Summaries"] for name, member in listed.items()}
 
 
-def test_the_endpoint_leads_back_to_data_set_and_drops(package: str) -> None:
-    record_deployment(package, CONFIG)
+def test_the_endpoint_leads_back_to_data_set_and_drops(promoted: Promoted) -> None:
     endpoint = client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)["EndpointArn"]
     came_from = lineage_of(endpoint).came_from
-    assert package in uris(came_from, "ModelPackage")
-    assert dataset_of(package) in uris(came_from, "DataSet")
-    assert uris(came_from, "Drop") >= {f"s3://lookbook/drops/{drop}/" for drop in DROPS}
+    assert uris(came_from, "ModelPackage") == {promoted.package}
+    assert uris(came_from, "DataSet") == {dataset_of(promoted.package)}
+    assert uris(came_from, "Drop") == {f"s3://lookbook/drops/{drop}/" for drop in DROPS}
 
 
-def test_a_package_leads_to_all_that_it_came_from(package: str) -> None:
-    record_model(package)
-    came_from = lineage_of(package).came_from
-    job = client("sagemaker").describe_training_job(TrainingJobName="lookbook-train-1")
-    assert uris(came_from, "DataSet") == {dataset_of(package)}
+def test_a_package_leads_to_all_that_it_came_from(promoted: Promoted) -> None:
+    came_from = lineage_of(promoted.package).came_from
+    job = client("sagemaker").describe_training_job(TrainingJobName=TRAINED)
     assert uris(came_from, "TrainingJob") == {job["TrainingJobArn"]}
-    assert uris(came_from, "Model") == {BASE, job["ModelArtifacts"]["S3ModelArtifacts"]}
+    assert uris(came_from, "Model") >= {BASE, job["ModelArtifacts"]["S3ModelArtifacts"]}
     assert uris(came_from, "Image") == {IMAGE}
-    assert uris(came_from, "EvaluationReport") == {"s3://lookbook/training/jobs/lookbook-evaluate-1/evaluation.json"}
+    assert uris(came_from, "EvaluationReport") == {REPORT}
     [gate] = [one for one in came_from if one.type == "Gate"]
-    assert (gate.kind, gate.properties["gate"], gate.properties["exact_match_challenger"]) == (
-        "Action",
-        "passed",
-        "0.93",
-    )
+    figures = gate.properties["gate"], gate.properties["exact_match_challenger"]
+    assert (gate.kind, *figures) == ("Action", "passed", "0.93")
 
 
-def test_a_drop_leads_forward_to_the_model_and_where_it_serves(package: str) -> None:
-    record_deployment(package, CONFIG)
+def test_a_drop_leads_forward_to_the_model_and_where_it_serves(promoted: Promoted) -> None:
     went_into = lineage_of(f"s3://lookbook/drops/{DROPS[0]}/").went_into
-    assert package in uris(went_into, "ModelPackage")
+    assert promoted.package in uris(went_into, "ModelPackage")
     [endpoint] = [one for one in went_into if one.type == "Endpoint"]
-    assert endpoint.properties["model_version"] == registry.version_of(package)
+    assert endpoint.properties["model_version"] == registry.version_of(promoted.package)
     assert endpoint.properties["endpoint_config"] == CONFIG
+
+
+def test_approving_a_model_records_it(promoted: Promoted) -> None:
+    [approval] = [one for one in lineage_of(promoted.package).went_into if one.type == "Approval"]
+    assert approval.properties["status"] == "Approved"
+    assert approval.properties["in_service_since"]
+    assert promoted.record.details["sagemaker_lineage"] == "15 entities, 18 associations"
+
+
+def test_written_again_it_is_as_it_was(promoted: Promoted) -> None:
+    once = everything()
+    record_deployment(promoted.package, CONFIG)
+    assert everything() == once
+
+
+def test_what_is_known_later_is_added_to_what_is_there(promoted: Promoted) -> None:
+    registry.reject(promoted.package, "by ada: it sees silk everywhere")
+    record_deployment(promoted.package, CONFIG)
+    [approval] = [one for one in lineage_of(promoted.package).went_into if one.type == "Approval"]
+    assert approval.properties["status"] == "Rejected"
+    assert approval.properties["because"] == "by ada: it sees silk everywhere"
 
 
 def test_a_package_that_was_not_deployed_leads_nowhere(package: str) -> None:
     record_model(package)
     assert lineage_of(package).went_into == ()
-
-
-def test_written_again_it_is_as_it_was(package: str) -> None:
-    record_deployment(package, CONFIG)
-    once = everything()
-    record_model(package)
-    record_deployment(package, CONFIG)
-    assert everything() == once
-
-
-def test_what_is_known_later_is_added_to_what_is_there(package: str) -> None:
-    record_deployment(package, CONFIG)
-    registry.reject(package, "by ada: it sees silk everywhere")
-    record_deployment(package, CONFIG)
-    [approval] = [one for one in lineage_of(package).went_into if one.type == "Approval"]
-    assert approval.properties["status"] == "Rejected"
-    assert approval.properties["because"] == "by ada: it sees silk everywhere"
-
-
-def test_approving_a_model_records_it(package: str) -> None:
-    with recording(TaskKey("retrain_attribute_model", "run-1", "promote")) as record:
-        registry.approve(package, CONFIG)
-    [approval] = [one for one in lineage_of(package).went_into if one.type == "Approval"]
-    assert approval.properties["status"] == "Approved"
-    assert approval.properties["in_service_since"]
-    assert record.details["sagemaker_lineage"] == "15 entities, 18 associations"
 
 
 def test_entities_that_sagemaker_made_are_used_as_they_are() -> None:
@@ -219,16 +221,15 @@ def test_entities_that_sagemaker_made_are_used_as_they_are() -> None:
     assert (found.arn, found.properties) == (made, {"made": "by a job"})
 
 
-def test_an_endpoints_own_context_is_used(package: str, monkeypatch: pytest.MonkeyPatch, account: Account) -> None:
-    monkeypatch.setenv("LOOKBOOK_ENDPOINT_NAME", "own-context")
-    get_settings.cache_clear()
-    endpoint = account.endpoint("own-context", CONFIG)["EndpointArn"]
+def test_an_endpoints_own_context_is_used() -> None:
     made = client("sagemaker").create_context(
-        ContextName="own-context-aws-endpoint", ContextType="Endpoint", Source={"SourceUri": endpoint}
+        ContextName="other-aws-endpoint", ContextType="Endpoint", Source={"SourceUri": "arn:other"}
     )["ContextArn"]
-    record_deployment(package, CONFIG)
-    assert {one.arn for one in lineage_of(package).went_into if one.type == "Endpoint"} == {made}
-    account.sagemaker.delete_endpoint(EndpointName="own-context")
+    deployment = Entity("Action", "ModelDeployment", "arn:config", "other-deployment")
+    endpoint = Entity("Context", "Endpoint", "arn:other", "other", {"model_version": "v1"})
+    sagemaker_entities.write([Association(deployment, "AssociatedWith", endpoint)])
+    [came_from] = lineage_of("arn:other").came_from
+    assert (came_from.type, sagemaker_entities.find("arn:other")) == ("ModelDeployment", made)
 
 
 def test_without_the_setting_nothing_is_written(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +293,7 @@ def test_an_artifact_that_somebody_makes_in_between_is_used(package: str, monkey
 
     monkeypatch.setattr(sagemaker, "create_artifact", first_another_then_this)
     record_model(package)
-    assert uris(lineage_of(package).came_from, "DataSet") == {dataset_of(package)}
+    assert dataset_of(package) in uris(lineage_of(package).came_from, "DataSet")
 
 
 def test_an_association_that_shows_later_is_no_error(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,15 +305,13 @@ def test_an_association_that_shows_later_is_no_error(package: str, monkeypatch: 
     assert everything() == written
 
 
-def test_a_data_set_that_goes_lets_its_drops_associations_go() -> None:
-    package = registered("d2")
+def test_a_data_set_that_goes_lets_its_drops_associations_go(package: str) -> None:
     record_model(package)
     uri = dataset_of(package)
     for _ in range(2):
         models.expire([Expiry("data_set", uri, "no kept package", registry.describe(package)["CreationTime"])])
-    came_from = lineage_of(package).came_from
-    [found] = [one for one in came_from if one.uri == uri]
-    assert uris(came_from, "Drop") == set()
+    [found] = [one for one in lineage_of(package).came_from if one.uri == uri]
+    assert [one.type for one in lineage_of(uri).came_from] == []
     assert found.properties["drops"] == ", ".join(DROPS)
     assert found.properties["expired"]
 
@@ -328,13 +327,11 @@ def test_a_model_that_was_registered_without_is_recorded_by_hand(
     assert sagemaker_ml.main(["show", "v999"]) == 1
 
 
-def test_what_is_too_long_or_on_several_lines_is_cut(package: str) -> None:
-    entity = sagemaker_entities.Entity(
-        "Action", "Approval", "arn:x", f"long-{time.monotonic_ns()}", {"because": "a\nb " + "x" * 3000, "empty": ""}
-    )
-    other = sagemaker_entities.Entity("Artifact", "DataSet", f"s3://x/{time.monotonic_ns()}", "other")
-    sagemaker_entities.write([sagemaker_entities.Association(other, "AssociatedWith", entity)])
-    [found] = lineage_of(other.uri).went_into
+def test_what_is_too_long_or_on_several_lines_is_cut() -> None:
+    told = {"because": "a\nb " + "x" * 3000, "empty": ""}
+    data, approval = Entity("Artifact", "DataSet", "s3://x/", "x"), Entity("Action", "Approval", "arn:x", "x", told)
+    sagemaker_entities.write([Association(data, "AssociatedWith", approval)])
+    [found] = lineage_of(data.uri).went_into
     assert found.properties["because"].startswith("a b xx")
     assert len(found.properties["because"]) == 2500
     assert "empty" not in found.properties

@@ -222,7 +222,8 @@ def check_quota(store: Store, kind: str) -> None:
 def was_created_within(document: Document, bounds: Document) -> bool:
     """Return whether a document was created between a request's ``CreatedAfter`` and ``CreatedBefore``."""
     created: float = document["CreationTime"]
-    return bounds.get("CreatedAfter", created) <= created <= bounds.get("CreatedBefore", created)
+    earliest, latest = float(bounds.get("CreatedAfter", created)), float(bounds.get("CreatedBefore", created))
+    return earliest <= created <= latest
 
 
 def _matches(association: Document, request: Document) -> bool:

@@ -49,7 +49,7 @@ class Listing:
 
     def _order(self, request: Document) -> Callable[[Document], tuple[Any, ...]]:
         fields = {"Name": self.name, "Status": self.status, "CreationTime": "CreationTime"}
-        by = request.get("SortBy", "CreationTime")
+        by: str = request.get("SortBy", "CreationTime")
         first = fields.get(by, by)
         return lambda item: (item[first], item[self.name])
 
