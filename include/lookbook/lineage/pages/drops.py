@@ -376,8 +376,9 @@ def _products(drop_id: str, products_snapshot: str, texts_snapshot: str) -> pa.T
     columns = ("product_id", "display_name", "article_type")
     rows = tables.read("catalog.products", of_drop, columns, products_snapshot)
     texts = tables.read("descriptions.descriptions", of_drop, ("product_id", "status"), texts_snapshot)
-    joined = rows.join(texts, "product_id").rename_columns({"display_name": "name"}).sort_by("product_id")
-    words = [pc.fill_null(joined[name], "") for name in ("product_id", "name", "article_type")]
+    rows = rows.rename_columns({"display_name": "name"}).sort_by("product_id")
+    described = pc.index_in(rows["product_id"], texts["product_id"].cast(rows["product_id"].type))
+    status = pc.fill_null(texts["status"].cast(pa.string()).combine_chunks().take(described), _NONE)
+    words = [pc.fill_null(rows[name], "") for name in ("product_id", "name", "article_type")]
     text = pc.utf8_lower(pc.binary_join_element_wise(*words, " "))
-    status = pc.fill_null(joined["status"], _NONE)
-    return joined.set_column(joined.column_names.index("status"), "status", status).append_column("text", text)
+    return rows.append_column("status", status).append_column("text", text)
