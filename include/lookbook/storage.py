@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,17 +95,50 @@ def read_all(uris: Sequence[str], at_once: int = 32) -> Iterator[bytes | None]:
             yield ahead.popleft().result()
 
 
-def _fetched(uri: str) -> bytes | None:
+def fetch(uri: str) -> tuple[bytes, StoredObject] | None:
+    """Return an object's content and version, ``None`` where nothing is stored; it takes a fraction of boto3's time.
+
+    Raises:
+        RetryableError: it could not be fetched, after several attempts.
+    """
     import obstore  # here, as few tasks read objects by the thousand
     from obstore.exceptions import BaseError
 
     bucket, key = split_uri(uri)
     try:
-        return bytes(obstore.get(object_store(f"s3://{bucket}/"), key).bytes())
+        got = obstore.get(object_store(f"s3://{bucket}/"), key)
+        return bytes(got.bytes()), _found(uri, got.meta)
     except FileNotFoundError:
         return None
     except BaseError as error:
         raise RetryableError(f"{uri} could not be read: {error}") from error
+
+
+def look(uri: str) -> StoredObject | None:
+    """Return an object's version as :func:`find` does, in a fraction of its time.
+
+    Raises:
+        RetryableError: S3 doesn't answer.
+    """
+    import obstore
+    from obstore.exceptions import BaseError
+
+    bucket, key = split_uri(uri)
+    try:
+        return _found(uri, obstore.head(object_store(f"s3://{bucket}/"), key))
+    except FileNotFoundError:
+        return None
+    except BaseError as error:
+        raise RetryableError(f"{uri} could not be found: {error}") from error
+
+
+def _found(uri: str, meta: Mapping[str, Any]) -> StoredObject:
+    return StoredObject(uri, str(meta["e_tag"]).strip('"'), int(meta["size"]))
+
+
+def _fetched(uri: str) -> bytes | None:
+    got = fetch(uri)
+    return got[0] if got else None
 
 
 async def read_bytes_async(uri: str) -> bytes | None:

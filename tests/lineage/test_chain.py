@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.lineage.flow import (
     ingest,
     retrain,
     sha256,
+    task,
 )
 
 from lookbook import aws, storage
@@ -28,7 +30,7 @@ from lookbook.catalog.schemas import DESCRIPTIONS
 from lookbook.descriptions.results import Result
 from lookbook.errors import PermanentError
 from lookbook.lineage import __main__ as command
-from lookbook.lineage import queries
+from lookbook.lineage import queries, records, store
 from lookbook.lineage.chain import Chain, Link
 from lookbook.settings import get_settings
 
@@ -167,6 +169,19 @@ def test_a_changed_picture_is_noticed(described: Result) -> None:
     assert len(queries.chain("38642").problems) == 1
 
 
+def test_a_drop_that_was_uploaded_again_is_noticed(described: Result) -> None:
+    uri = f"s3://lookbook/drops/{DROP}/styles.csv"
+    with records.recording(task("ingest_drop", "fingerprint")) as fingerprinted:
+        records.read_object(uri)
+    store.save(fingerprinted)
+    store.collect("ingest_drop", "run-1")
+    before = now("row")
+    again = storage.write_bytes(uri, b"id,gender\n38642,Women\n")
+    assert before.problem is None
+    assert now("row").version == before.version
+    assert str(now("row").problem).startswith(f"its ETag is {again.etag} now, not {before.version}")
+
+
 def test_whatever_is_gone_is_told_and_the_rest_is_shown(described: Result) -> None:
     s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
     for stored in list(storage.list_objects("s3://lookbook/")):
@@ -213,6 +228,56 @@ def test_without_a_model_the_chain_has_no_model(aws_server: str) -> None:
     assert "model package" not in {found.kind for found in chain.root.walk()}
 
 
+def test_an_older_drops_description_is_found_when_asked_for(
+    described: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tables.read("descriptions.descriptions").to_pylist()
+    later = pa.Table.from_pylist([row | {"drop_id": "2026-11-23"} for row in rows], schema=DESCRIPTIONS)
+    tables.replace("descriptions.descriptions", later, tables.equals("drop_id", "2026-11-23"))
+    assert queries.chain("38642").root.name == "product 38642 of drop 2026-11-23"
+    assert command.main(["product", "38642", "--drop", DROP]) == 0
+    assert capsys.readouterr().out.startswith(f"description: product 38642 of drop {DROP} @ ")
+    assert command.main(["product", "38642", "--drop", "2026-11-30"]) == 1
+    assert "has no description in drop 2026-11-30" in capsys.readouterr().err
+
+
+def test_the_validation_leads_to_its_result_and_its_verdict(described: Result) -> None:
+    verdict = storage.write_json(f"s3://lookbook/staging/{DROP}/f/validation.json", {"rows": 1})
+    with records.recording(task("ingest_drop", "validate")) as validated:
+        records.writes_object(verdict)
+        records.writes("validation", "v1", "v1/result", partition=DROP, checksum=verdict.sha256)
+        records.counts(rows=1, rejected=0)
+        records.details(data_docs="s3://lookbook/data-docs/index.html")
+    store.save(validated)
+    store.collect("ingest_drop", "run-1")
+
+    found = now("validation")
+
+    assert (found.name, found.version, found.problem) == ("suite v1", "v1/result", None)
+    assert found.details == {
+        "rows": 1,
+        "rejected": 0,
+        "verdict": verdict.uri,
+        "data_docs": "s3://lookbook/data-docs/index.html",
+    }
+    assert makers(found) == ["ingest_drop · run-1 · validate"]
+    storage.write_json(verdict.uri, {"rows": 2})
+    assert "its sha256 is" in str(now("validation").problem)
+
+
+def test_a_maker_tells_which_code_and_settings_it_ran_with(whole: tuple[Result, Chain]) -> None:
+    _, chain = whole
+    told = {(maker.code_version, maker.settings_sha256) for found in chain.root.walk() for maker in found.tasks}
+    [(code_version, settings_sha256)] = told
+    assert code_version and settings_sha256
+
+
+def test_threads_may_ask_side_by_side(described: Result) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        chains = list(pool.map(lambda _: queries.chain("38642"), range(16)))
+    assert [chain.problems for chain in chains] == [[]] * 16
+
+
 def test_a_product_without_a_description_is_refused(aws_server: str) -> None:
     with pytest.raises(PermanentError, match="Product 1 has no description"):
         queries.chain("1")
@@ -247,3 +312,13 @@ def test_the_command_fails_when_there_is_nothing_to_show_or_a_link_is_broken(
     storage.write_bytes(PICTURE_URI, b"another picture")
     assert command.main(["product", "38642"]) == 1
     assert "✗ picture" in capsys.readouterr().out
+
+
+def test_the_command_says_what_is_wrong_when_aws_cant_be_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert command.main(["model", "v1"]) == 3
+    message = capsys.readouterr().err
+    assert "can't be asked" in message
+    assert "Traceback" not in message

@@ -46,10 +46,11 @@ def below(link: Link) -> list[tuple[str, str]]:
 def test_a_model_leads_to_its_answers_and_the_descriptions_that_used_them(flow: None) -> None:
     found = impact.of_model("v1")
     assert below(found.root) == [
+        ("endpoint config", "config-v1"),
         ("attribute predictions", f"model v1, drop {DROP}"),
         ("descriptions", f"drop {DROP}"),
     ]
-    predictions, descriptions = found.root.sources
+    _, predictions, descriptions = found.root.sources
     assert predictions.details == {"products": 1, "answers": 2}
     assert descriptions.details == {"published": 1}
     assert (found.published, found.drops) == (1, (DROP,))
@@ -72,10 +73,26 @@ def test_a_drop_that_only_trained_a_model_leads_to_other_drops_descriptions(flow
     assert (found.published, found.drops) == (1, (DROP,))
 
 
-def test_a_picture_leads_to_the_same(flow: None) -> None:
+def test_a_picture_leads_to_the_same_and_to_its_products(flow: None) -> None:
     found = impact.of_picture("38642")
-    assert [link.kind for link in found.root.sources] == ["data set", "attribute predictions", "descriptions"]
+    assert [link.kind for link in found.root.sources] == [
+        "products",
+        "data set",
+        "attribute predictions",
+        "descriptions",
+    ]
     assert found.published == 1
+
+
+def test_a_picture_leads_to_every_product_and_drop_that_has_it(flow: None) -> None:
+    publish_products(
+        *(product(str(one), LATER, picture_sha256=sha256(PICTURE)) for one in range(20, 32)),
+        product("99", LATER),
+        drop_id=LATER,
+    )
+    products = [link for link in impact.of_picture("38642").root.sources if link.kind == "products"]
+    assert [(link.name, link.details["products"]) for link in products] == [(f"drop {DROP}", 1), (f"drop {LATER}", 12)]
+    assert products[1].details["ids"] == "20, 21, 22, 23, 24, 25, 26, 27, 28, 29 …"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +126,13 @@ def test_the_command_marks_what_depends_on_a_wrong_drop(flow: None, capsys: pyte
     [row] = tables.read("descriptions.descriptions").to_pylist()
     assert (row["status"], row["reasons"]) == ("stale", ["its fabrics were wrong"])
     assert impact.of_drop(DROP).published == 0
+
+
+def test_the_command_marks_what_depends_on_a_wrong_picture(flow: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["picture", "38642", "--mark-stale", "it shows another shirt"]) == 0
+    assert f"1 are stale. Describe anew: {DROP}" in capsys.readouterr().err
+    [row] = tables.read("descriptions.descriptions").to_pylist()
+    assert (row["status"], row["reasons"]) == ("stale", ["it shows another shirt"])
 
 
 def test_an_unknown_model_ends_the_command_with_a_message(flow: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,12 @@ table's versions in lineage, are text everywhere: they are larger than a JSON nu
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +26,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Reference
 from pyiceberg.expressions.literals import literal
-from pyiceberg.table import Table
+from pyiceberg.table import Table, TableProperties
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -47,13 +49,24 @@ _LONGEST_WAIT_S = 2.0
 # What PyIceberg 0.12 raises, as a ValueError, for a commit to one branch that a commit to another branch overtook.
 _OVERTAKEN_ON_ANOTHER_BRANCH = "older than last sequence number"
 _SQLITE_BUSY_TIMEOUT_S = 30
+# Rows are written sorted by product, so many to a Parquet row group: who asks for one product reads one group of them
+# (docs/decisions/0031-lineage-without-an-index.md). Of some tables a product has several rows.
+_ROW_GROUP = 2000
+_ROW_GROUPS = {"predictions.attributes": 8 * _ROW_GROUP, "training.vqa_pairs": 8 * _ROW_GROUP}
 
 
 def open_catalog() -> Catalog:
     """Open the catalogue that the settings name: SQL (its SQLite file is made where missing) or AWS Glue."""
     settings = get_settings()
     kind = {"type": "glue"} if settings.catalog_type == "glue" else {"type": "sql", "uri": _sql_uri(settings)}
-    return load_catalog("lookbook", warehouse=f"s3://{settings.bucket}/warehouse", **kind, **_aws_properties(settings))
+    common = {"warehouse": f"s3://{settings.bucket}/warehouse", "py-io-impl": "lookbook.catalog.files.TableFiles"}
+    return _opened(os.getpid(), tuple(sorted((common | kind | _aws_properties(settings)).items())))
+
+
+@lru_cache(maxsize=4)
+def _opened(process: int, properties: tuple[tuple[str, str], ...]) -> Catalog:
+    """Return the catalogue, opened once: credentials that were renewed open it anew, and so does a forked process."""
+    return load_catalog("lookbook", **dict(properties))
 
 
 def ensure_tables() -> list[str]:
@@ -240,11 +253,28 @@ def overwrite_rows(
         with warnings.catch_warnings():
             # The first write of a drop replaces nothing, which is no news.
             warnings.filterwarnings("ignore", message="Delete operation did not match any records")
-            table.overwrite(rows, row_filter, branch=branch, snapshot_properties=properties or {})
+            _keep_groups_small(table)
+            table.overwrite(_sorted(rows), row_filter, branch=branch, snapshot_properties=properties or {})
     except ValueError as error:
         if _OVERTAKEN_ON_ANOTHER_BRANCH not in str(error):
             raise
         raise CommitFailedException(str(error)) from error
+
+
+def _sorted(rows: pa.Table) -> pa.Table:
+    return rows.sort_by("product_id") if "product_id" in rows.column_names else rows
+
+
+def _keep_groups_small(table: Table) -> None:
+    """Give a table that was created before row groups were kept small the property that does."""
+    wanted = _row_groups(".".join(table.name()))
+    if not wanted.items() <= table.properties.items():
+        with table.transaction() as change:
+            change.set_properties(wanted)
+
+
+def _row_groups(name: str) -> dict[str, str]:
+    return {TableProperties.PARQUET_ROW_GROUP_LIMIT: str(_ROW_GROUPS.get(name, _ROW_GROUP))}
 
 
 def committed(what: str, commit: Callable[[], T]) -> T:
@@ -269,10 +299,13 @@ def _create(catalog: Catalog, name: str) -> Table:
 
     It gets an empty first snapshot, since a branch needs one to be cut from.
     """
-    schema = TABLES[name]
+    schema, properties = TABLES[name], _row_groups(name)
     catalog.create_namespace_if_not_exists(name.partition(".")[0])
     try:
-        with catalog.create_table_transaction(name, schema) as creation, creation.update_spec() as spec:
+        with (
+            catalog.create_table_transaction(name, schema, properties=properties) as creation,
+            creation.update_spec() as spec,
+        ):
             spec.add_identity(schema.names[0])
     except (CommitFailedException, TableAlreadyExistsError):
         log.info("Table %s was created by somebody else meanwhile.", name)

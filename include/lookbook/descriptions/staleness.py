@@ -1,4 +1,4 @@
-"""Descriptions that a model helped to write which was taken back since, or whose drop was wrong.
+"""Descriptions that a model helped to write which was taken back since, or whose drop or picture was wrong.
 
 Their rows stay, with status ``stale`` and the reason: whoever reads published descriptions no longer finds them, and
 the next run for their drop writes them anew, since only published ones count as done.
@@ -55,6 +55,16 @@ def mark_stale(model_version: str, why: str) -> Stale:
 def mark_drop_stale(drop_id: str, why: str) -> Stale:
     """Mark every published description of a drop stale; as :func:`mark_stale` does those of a model."""
     return _mark(tables.equals("drop_id", drop_id), f"drop {drop_id}", why)
+
+
+def mark_picture_stale(picture_sha256: str, why: str) -> Stale:
+    """Mark every published description of a product with a picture stale; as :func:`mark_stale` does those of a model.
+
+    Args:
+        picture_sha256: of the picture, whichever products and drops have it.
+        why: becomes the rows' only reason.
+    """
+    return _mark(tables.equals("picture_sha256", picture_sha256), f"picture {picture_sha256}", why)
 
 
 def _mark(wrong: BooleanExpression, of: str, why: str) -> Stale:

@@ -9,13 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TaskInstance:
-    """The task instance that made a thing; ``finished_at`` is ``None`` when it left no lineage record (yet)."""
+    """The task instance that made a thing; the rest is ``None`` when it left no lineage record (yet).
+
+    ``code_version`` and ``settings_sha256`` are also ``None`` in records that are older than these columns.
+    """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int
     finished_at: str | None = None
+    code_version: str | None = None
+    settings_sha256: str | None = None
 
     def __str__(self) -> str:
         """Return it as one line."""
@@ -67,6 +72,11 @@ class Chain:
         """Return the chain as a tree to read, on a terminal too: what a drop states may hold control characters."""
         verdict = [f"✗ {problem}" for problem in self.problems] or ["✓ The chain is whole: every link resolves."]
         return printed(self.root, verdict)
+
+
+def stated(**details: Any) -> dict[str, Any]:
+    """Return those details that there are."""
+    return {name: value for name, value in details.items() if value not in (None, "")}
 
 
 def printed(root: Link, verdict: Sequence[str]) -> str:
