@@ -49,6 +49,14 @@ def product(product_id: _ProductId, drop: _DropId = None) -> Response:
     return shown(lambda: products.render_product(links(), product_id, drop))
 
 
+@router.get("/products/{product_id}/depends", dependencies=_READERS)
+def depends_on_picture(product_id: _ProductId) -> Response:
+    """Return the page of what a product's picture went into, or 404."""
+    from lookbook.lineage.pages import products
+
+    return shown(lambda: products.render_impact(links(), product_id))
+
+
 @router.get("/runs/{dag_id}/{run_id}", dependencies=_READERS_OF_RUN)
 def run(dag_id: str, run_id: str) -> Response:
     """Return the tab of a run."""

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyiceberg.expressions import And, BooleanExpression
+from pyiceberg.expressions import And
 
 from lookbook.catalog import tables
-from lookbook.lineage import queries
+from lookbook.catalog.views import View
+from lookbook.errors import PermanentError
+from lookbook.lineage import impact, queries
 from lookbook.lineage.chain import Chain, Link
-from lookbook.lineage.pages import graph
+from lookbook.lineage.pages import drops, graph
 from lookbook.lineage.pages.layout import Crumb, PageNotFoundError, render
 from lookbook.lineage.pages.links import Links
 
@@ -37,10 +39,10 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Seen:
-    """A drop that holds the product; ``status`` is that of its description there, ``None`` where it has none."""
+    """A drop that has or had the product, and the status of its description there, or why it has none."""
 
     drop_id: str
-    status: str | None
+    status: str
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Way:
 
 @dataclass(frozen=True)
 class Product:
-    """A product in one drop. ``row`` is empty where the catalogue no longer has it, ``description`` where nobody asked.
+    """A product in one drop. ``row`` is empty where the catalogue doesn't have it, ``description`` where nobody asked.
 
-    ``seen`` are all its drops, the newest first.
+    ``seen`` are all its drops, the newest first; ``quarantined`` are the drop's rows with its id that were refused.
     """
 
     product_id: str
@@ -66,11 +68,13 @@ class Product:
     description: Row
     attributes: tuple[Attribute, ...]
     chain: Chain | None
+    quarantined: tuple[Row, ...] = ()
 
     @property
     def name(self) -> str:
-        """What the catalogue calls it."""
-        return self.row.get("display_name") or "not in the catalogue any more"
+        """What the catalogue calls it, or why it calls it nothing."""
+        absent = "not in the catalogue any more" if self.description else "in quarantine"
+        return self.row.get("display_name") or ("without a name" if self.row else absent)
 
 
 def render_product(links: Links, product_id: str, drop_id: str | None = None) -> str:
@@ -82,7 +86,7 @@ def render_product(links: Links, product_id: str, drop_id: str | None = None) ->
         drop_id: in which drop; none means the newest in which it was described, or else that has it.
 
     Raises:
-        PageNotFoundError: neither the catalogue nor the descriptions have it, in that drop if one is named.
+        PageNotFoundError: neither catalogue, descriptions nor quarantine have it, in that drop if one is named.
     """
     product = find(product_id, drop_id)
     steps = graph.numbered(product.chain.root) if product.chain else None
@@ -100,32 +104,58 @@ def render_product(links: Links, product_id: str, drop_id: str | None = None) ->
     )
 
 
+def render_impact(links: Links, product_id: str) -> str:
+    """Return the page of what the picture of a product went into as HTML.
+
+    Raises:
+        PageNotFoundError: the catalogue has no such product, or no picture of it.
+    """
+    try:
+        found = impact.of_picture(product_id)
+    except PermanentError as unknown:
+        raise PageNotFoundError(str(unknown)) from unknown
+    crumbs = [Crumb(f"Product {product_id}", links.product(product_id))]
+    return drops.render_dependents("picture", product_id, found, links, crumbs)
+
+
 def find(product_id: str, drop_id: str | None = None) -> Product:
     """Return all that is known of a product in one drop; see :func:`render_product`."""
-    of_product = tables.equals("product_id", product_id)
-    rows = {row["drop_id"]: row for row in tables.read("catalog.products", of_product).to_pylist()}
-    described = {row["drop_id"]: row for row in tables.read("descriptions.descriptions", of_product).to_pylist()}
-    chosen = drop_id or max(described or rows, default=None)
-    if chosen is None or (chosen not in rows and chosen not in described):
-        where = f"Drop {drop_id} has" if drop_id else "The catalogue has"
-        raise PageNotFoundError(f"{where} no product {product_id}. Its row may be in quarantine: see its drop's page.")
-    description = described.get(chosen, {})
+    rows, described = _by_drop("catalog.products", product_id), _by_drop("descriptions.descriptions", product_id)
+    refused = _by_drop("catalog.quarantine", product_id)
+    chosen = drop_id or max(described or rows or refused, default=None)
+    if chosen is None or not (chosen in rows or chosen in described or chosen in refused):
+        raise PageNotFoundError(f"{f'Drop {drop_id}' if drop_id else 'The catalogue'} has no product {product_id}.")
+    row, description = (found.get(chosen, [{}])[0] for found in (rows, described))
+    drops = sorted({*rows, *described, *refused}, reverse=True)
     return Product(
         product_id,
         chosen,
-        tuple(Seen(one, described.get(one, {}).get("status")) for one in sorted({*rows, *described}, reverse=True)),
-        rows.get(chosen, {}),
+        tuple(Seen(one, _status(one, rows, described)) for one in drops),
+        row,
         description,
-        tuple(_attributes(rows.get(chosen, {}), description, _answers(chosen, of_product, description))),
+        tuple(_attributes(row, description, _answers(chosen, product_id, description))),
         queries.chain(product_id, chosen) if description else None,
+        tuple(refused.get(chosen, ())),
     )
 
 
-def _answers(drop_id: str, of_product: BooleanExpression, description: Row) -> list[Row]:
+def _by_drop(table: str, product_id: str) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in View(table).rows(tables.equals("product_id", product_id)).to_pylist():
+        found.setdefault(row["drop_id"], []).append(row)
+    return found
+
+
+def _status(drop_id: str, rows: Mapping[str, Any], described: Mapping[str, list[Row]]) -> str:
+    if drop_id in described:
+        return str(described[drop_id][0]["status"])
+    return "not described" if drop_id in rows else "quarantined"
+
+
+def _answers(drop_id: str, product_id: str, description: Row) -> list[Row]:
     """Return the model's answers; of the model that the description used, once there is one."""
-    found: list[Row] = tables.read(
-        "predictions.attributes", And(tables.equals("drop_id", drop_id), of_product)
-    ).to_pylist()
+    of_product = And(tables.equals("drop_id", drop_id), tables.equals("product_id", product_id))
+    found: list[Row] = View("predictions.attributes").rows(of_product).to_pylist()
     version = description.get("attribute_model_version")
     return [row for row in found if row["model_version"] == version] if description else found
 

@@ -17,6 +17,7 @@ from pyiceberg.expressions.literals import literal
 
 from lookbook import storage
 from lookbook.catalog import tables
+from lookbook.catalog.views import View
 from lookbook.lineage import store
 from lookbook.lineage.pages.layout import render
 from lookbook.lineage.pages.links import Links
@@ -196,7 +197,7 @@ def render_task(links: Links, dag_id: str, run_id: str, task_id: str, map_index:
 def find(dag_id: str, run_id: str) -> Run:
     """Return the records of a run, collected or not; none of a run that left none, or that there never was."""
     of_run = And(tables.equals("dag_id", dag_id), tables.equals("run_id", run_id))
-    collected = tables.read("lineage.runs", of_run).to_pylist()
+    collected = View("lineage.runs").rows(of_run).to_pylist()
     rows = collected or list(_uncollected(dag_id, run_id))
     drop_id = next((row["drop_id"] for row in rows if row["drop_id"]), None)
     return Run(dag_id, run_id, drop_id, bool(collected), tuple(_tasks(_record(row) for row in rows)))
@@ -223,7 +224,7 @@ def described(dag_id: str, run_id: str, task_id: str | None = None, map_index: i
         instance = EqualTo(term=Reference("map_index"), value=literal(map_index))
         wanted = And(wanted, tables.equals("task_id", task_id), instance)
     columns = ("product_id", "drop_id", "status", "title")
-    found = tables.read(_TEXTS, wanted, columns).sort_by([("status", "ascending"), ("product_id", "ascending")])
+    found = View(_TEXTS).rows(wanted, columns).sort_by([("status", "ascending"), ("product_id", "ascending")])
     first = tuple(Product(**row) for row in found.slice(0, SHOWN).to_pylist())
     return Products(len(found), dict(Counter(found["status"].to_pylist())), first)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lookbook.catalog import tables
+from lookbook.catalog.schemas import TABLES
+from lookbook.catalog.views import View
 from lookbook.lineage.pages import drops
 from lookbook.lineage.pages.layout import render
 from lookbook.lineage.pages.links import Links
 
 HITS = 50
 LONGEST = 200  # characters of what may be asked
-_PRODUCTS, _TEXTS = "catalog.products", "descriptions.descriptions"
+_PRODUCTS, _TEXTS, _QUARANTINE = "catalog.products", "descriptions.descriptions", "catalog.quarantine"
 _WORDS = ("display_name", "brand", "article_type")
 _STATUSES = ("published", "withheld", "failed", "stale")
 _DROPS = 5
@@ -56,9 +58,12 @@ def search(asked: str) -> Hits:
 
 
 def exact(asked: str) -> str | None:
-    """Return the id of the product that was asked for by just that, ``None`` where it must be searched for."""
+    """Return the id that was asked for, if it is one that the catalogue or the quarantine has; else ``None``."""
     asked = asked.strip()
-    return asked if asked and pc.any(pc.equal(_index()["product_id"], asked)).as_py() else None
+    if not asked.isascii() or not asked.isdigit():
+        return None
+    known = pc.any(pc.equal(_index()["product_id"], asked)).as_py()
+    return asked if known or View(_QUARANTINE).partitions_with("product_id", asked) else None
 
 
 def examples() -> tuple[Hit, ...]:
@@ -99,16 +104,21 @@ def _index() -> pa.Table:
 def _products(products: str, texts: str) -> pa.Table:
     """Return every product once, of the newest drop that has it, with the text that is searched; newest drops first."""
     keys = ("drop_id", "product_id")
-    rows = tables.read(_PRODUCTS, columns=(*keys, *_WORDS, "picture_uri"), snapshot=products)
+    rows = _read(_PRODUCTS, (*keys, *_WORDS, "picture_uri"), products)
     rows = rows.append_column("picture", pc.is_valid(rows["picture_uri"])).drop_columns(["picture_uri"])
-    statuses = tables.read(_TEXTS, columns=(*keys, "status"), snapshot=texts)
-    rows = rows.join(statuses, list(keys), join_type="left outer", use_threads=False)
+    rows = rows.join(_read(_TEXTS, (*keys, "status"), texts), list(keys), join_type="left outer", use_threads=False)
     rows = rows.sort_by([("drop_id", "descending"), ("product_id", "ascending")])
     first = [(name, "first") for name in rows.column_names if name != "product_id"]
     newest = rows.group_by("product_id", use_threads=False).aggregate(first)
     newest = newest.rename_columns({f"{name}_first": name for name, _ in first})
     words = [pc.fill_null(newest[name], "") for name in _WORDS]
     return newest.append_column("text", pc.utf8_lower(pc.binary_join_element_wise(*words, " ")))
+
+
+def _read(name: str, columns: Sequence[str], snapshot: str) -> pa.Table:
+    """Read columns in the table's own types: texts come as Arrow's long ones or not, and the two can't be joined."""
+    rows = tables.read(name, columns=columns, snapshot=snapshot)
+    return rows.cast(pa.schema([TABLES[name].field(column).with_nullable(True) for column in rows.column_names]))
 
 
 def _hits(rows: pa.Table) -> Iterator[Hit]:
