@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.expressions import And, Or
 
 from lookbook.catalog import tables
-from lookbook.catalog.schemas import PREDICTED_ATTRIBUTES, TABLES
+from lookbook.catalog.schemas import DATASET, PREDICTED_ATTRIBUTES, TABLES
 from lookbook.errors import PermanentError, RetryableError
 from lookbook.lineage.records import Dataset, TaskKey, recording
 from lookbook.settings import get_settings
@@ -99,8 +101,23 @@ class TestOnASqlCatalogue:
                 PREDICTIONS, predictions("2026-11-16", "1"), tables.equals("drop_id", "2026-11-16")
             )
             tables.read(PREDICTIONS)
-        assert record.outputs == [Dataset("table", PREDICTIONS, version)]
+        assert record.outputs == [Dataset("table", PREDICTIONS, version, partition="2026-11-16")]
         assert record.inputs == [Dataset("table", PREDICTIONS, version)]
+
+    @pytest.mark.parametrize(
+        ("row_filter", "partition"),
+        [
+            (tables.equals("drop_id", "2026-11-16"), "2026-11-16"),
+            (And(tables.equals("product_id", "1"), tables.equals("drop_id", "2026-11-16")), "2026-11-16"),
+            (Or(tables.equals("product_id", "1"), tables.equals("drop_id", "2026-11-16")), None),
+            (tables.equals("product_id", "1"), None),
+            ("product_id = '1'", None),
+        ],
+    )
+    def test_a_read_of_one_drop_is_lineage_of_that_partition(self, row_filter: Any, partition: str | None) -> None:
+        with recording(TaskKey("d", "r", "t")) as record:
+            tables.read(PREDICTIONS, row_filter)
+        assert [dataset.partition for dataset in record.inputs] == [partition]
 
     def test_rows_without_a_column_are_refused_by_its_name(self) -> None:
         with pytest.raises(PermanentError, match=r"lack columns \['attribute'\]"):
@@ -174,6 +191,30 @@ def test_a_version_that_is_older_than_a_column_has_it_null(aws_server: str, monk
     [found] = tables.read(name, columns=("note", "dataset_id"), snapshot=version).to_pylist()
     assert found == {"dataset_id": "a", "note": None}
     assert tables.read(name, snapshot=version).column_names == [*older.names, "note"]
+
+
+def test_what_is_in_a_tables_lists_grows_as_its_columns_do(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, whole = "lineage.runs", tables.TABLES["lineage.runs"]
+    entries = pa.list_(pa.struct([field for field in DATASET if field.name != "checksum"]))
+    older = pa.schema([pa.field(field.name, entries) if field.name == "inputs" else field for field in whole])
+    known = {"kind": "table", "name": "catalog.products", "version": "1", "partition": None}
+
+    def replace(run_id: str, entry: dict[str, str | None]) -> str:
+        keys = {"dag_id": "d", "run_id": run_id, "task_id": "t", "map_index": -1, "inputs": [entry]}
+        rows = pa.Table.from_pylist([keys], schema=tables.TABLES[name])
+        return tables.replace(name, rows, tables.equals("run_id", run_id))
+
+    def found(snapshot: str | None = None) -> list[dict[str, str | None]]:
+        read = tables.read(name, columns=("inputs",), snapshot=snapshot)
+        return sorted((row["inputs"][0] for row in read.to_pylist()), key=lambda entry: str(entry["checksum"]))
+
+    monkeypatch.setitem(tables.TABLES, name, older)
+    before = replace("old", known)
+    monkeypatch.setitem(tables.TABLES, name, whole)
+    assert found() == [known | {"checksum": None}], "the head is of the older schema"
+    replace("new", known | {"checksum": "ab12"})
+    assert found() == [known | {"checksum": None}, known | {"checksum": "ab12"}]
+    assert found(before) == [known | {"checksum": None}]
 
 
 def test_predictions_of_an_older_lookbook_are_read_and_added_to(

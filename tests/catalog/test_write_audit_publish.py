@@ -194,7 +194,11 @@ def test_publishing_is_lineage_with_its_counts(store_drop: StoreDrop) -> None:
     with recording(TaskKey("ingest_drop", "r", "publish")) as record:
         published = publishing.publish(staged)
     assert record.counts == {"rows": 2, "published": 1, "quarantined": 1}
-    assert {(d.name, d.version) for d in record.outputs} == {
-        (PRODUCTS, published.products_snapshot),
-        (QUARANTINE, published.quarantine_snapshot),
+    assert {(d.name, d.version, d.partition) for d in record.outputs} == {
+        (PRODUCTS, published.products_snapshot, DROP),
+        (QUARANTINE, published.quarantine_snapshot, DROP),
+    }
+    assert {(d.name, d.version) for d in record.inputs} == {
+        (f"{PRODUCTS}@audit-{DROP}", staged.products_snapshot),
+        (f"{QUARANTINE}@audit-{DROP}", staged.quarantine_snapshot),
     }

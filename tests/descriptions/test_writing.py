@@ -266,6 +266,18 @@ async def test_a_task_records_prompt_model_request_and_counts(bedrock: ScriptedB
     assert record.counts == {"published": 1, "input_tokens": 100, "output_tokens": 20} | paid
 
 
+async def test_a_record_costs_what_its_task_paid_in_all_tries_and_nothing_that_another_did(
+    bedrock: ScriptedBedrock,
+) -> None:
+    bedrock.respond = faithful
+    reference, costs = shard(work_item("1"), work_item("2", Fabric="Linen")), []
+    for map_index, try_number in ((0, 1), (0, 2), (1, 1)):
+        with recording(TaskKey("describe_products", "run", "describe", map_index, try_number)) as record:
+            await writing.describe_shard(reference, AT_ONCE)
+        costs.append(record.cost_usd)
+    assert costs == [pytest.approx(0.00032), costs[0], None]
+
+
 async def test_a_shard_outlasts_throttling(bedrock: ScriptedBedrock) -> None:
     bedrock.respond = lambda request: (
         refused("ThrottlingException", 429) if len(bedrock.requests) % 3 == 0 else faithful(request)

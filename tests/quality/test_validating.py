@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from contextlib import nullcontext
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,10 @@ def test_what_was_read_and_written_is_recorded(bucket: str) -> None:
     with records.recording(records.TaskKey("ingest_drop", "run", "validate")) as record:
         validation, _ = validate({"display_name": None})
     assert [d.name for d in record.inputs] == [f"{STAGING}/candidates.parquet"]
-    assert [d.name for d in record.outputs] == [validation.uri]
+    stored, result = record.outputs
+    assert (stored.name, result.kind, result.name) == (validation.uri, "validation", "v1")
+    assert stored.checksum == result.checksum == sha256(storage.read_bytes(validation.uri)).hexdigest()
+    assert storage.find(f"{DOCS}validations/{result.version}.html"), "a result's id is where its page lies"
     assert record.counts == {"rows": 21, "rejected": 1, "missing_display_name": 1}
     drift = "skipped: the drop has 21 rows, of fewer than 200 a distribution says nothing"
     docs = {"suite": "v1", "data_docs": f"{DOCS}index.html"}

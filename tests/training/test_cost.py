@@ -33,7 +33,8 @@ def champion_trained(monkeypatch: pytest.MonkeyPatch, instance_type: str, metric
         def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
             assert TrainingJobName == CHAMPION.training_job
             kept = [{"MetricName": name, "Value": value} for name, value in metrics.items()]
-            return {"ResourceConfig": {"InstanceType": instance_type}, "FinalMetricDataList": kept}
+            resources = {"InstanceType": instance_type}
+            return {"TrainingJobArn": "arn:…", "ResourceConfig": resources, "FinalMetricDataList": kept}
 
     monkeypatch.setattr(registry, "champion", lambda: CHAMPION)
     monkeypatch.setattr(cost, "client", lambda _service: SageMaker())

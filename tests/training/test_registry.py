@@ -28,10 +28,12 @@ TRAINING = {
     "job_arn": "arn:aws:sagemaker:us-east-1:000000000000:training-job/lookbook-train-1",
     "image_uri": IMAGE,
     "model_data": "s3://lookbook/training/jobs/lookbook-train-1/output/model.tar.gz",
+    "cost_usd": 1.25,
 }
 EVALUATED = {
     "job_name": "lookbook-evaluate-1",
     "model_data": "s3://lookbook/training/jobs/lookbook-evaluate-1/output/model.tar.gz",
+    "cost_usd": 0.5,
 }
 
 pytestmark = pytest.mark.usefixtures("bucket")
@@ -119,6 +121,12 @@ def test_who_promoted_against_the_gate_stands_in_package_and_approval() -> None:
     assert registry.describe(arn)["ApprovalDescription"].startswith("Refused by the gate, promoted anyway by ada,")
 
 
+def test_a_model_whose_jobs_have_no_known_price_has_no_cost() -> None:
+    package_request()
+    request = registry.package_request(DATASET, TRAINING | {"cost_usd": None}, EVALUATED)
+    assert "training_cost_usd" not in request["extras"]["CustomerMetadataProperties"]
+
+
 def test_the_same_artefact_is_registered_under_the_same_token() -> None:
     token = package_request()["extras"]["ClientToken"]
     assert package_request()["extras"]["ClientToken"] == token
@@ -138,6 +146,8 @@ def test_approving_a_package_is_seen_in_the_registry_and_in_the_lineage() -> Non
     assert (approved.version, approved.package_arn) == ("v1", arn)
     assert registry.describe(arn)["ModelApprovalStatus"] == "Approved"
     assert record.outputs == [Dataset("model_package", "lookbook-attributes", arn)]
+    assert record.inputs == [Dataset("endpoint_config", "lookbook-attributes", "config-1")]
+    assert (record.cost_usd, record.outputs_cost_usd) == (None, 1.75), "the event tells what the model cost"
     kept = registry.describe(arn)["CustomerMetadataProperties"]
     assert (kept["endpoint_config"], kept["dataset_id"]) == ("config-1", "d1")
 

@@ -7,13 +7,14 @@ Tasks run side by side and must not commit to a table side by side, so each leav
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pyarrow as pa
-from pyiceberg.expressions import And
+from pyiceberg.expressions import And, BooleanExpression, IsNull, Reference
 
 from lookbook import storage
 from lookbook.catalog import tables
@@ -24,8 +25,6 @@ from lookbook.settings import get_settings, recorded
 from lookbook.storage import key_part
 
 log = logging.getLogger(__name__)
-
-_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,20 @@ def collect(dag_id: str, run_id: str) -> Collected:
     if not uris:
         log.warning("Run %s of %s left no lineage record.", run_id, dag_id)
         return Collected(dag_id, run_id, 0, None)
-    with ThreadPoolExecutor(_READERS) as pool:
-        stored = list(pool.map(storage.read_json, uris))
+    stored = [orjson.loads(content) for content in storage.read_all(uris) if content]
     rows = [_row(record) for record in stored]
-    of_run = And(tables.equals("dag_id", dag_id), tables.equals("run_id", run_id))
-    snapshot = tables.replace("lineage.runs", pa.Table.from_pylist(rows, schema=RUNS), of_run)
+    snapshot = tables.replace("lineage.runs", pa.Table.from_pylist(rows, schema=RUNS), _of_run(dag_id, run_id, rows))
     return Collected(dag_id, run_id, len(rows), snapshot, summaries.of_run(stored))
+
+
+def _of_run(dag_id: str, run_id: str, rows: Sequence[Mapping[str, Any]]) -> BooleanExpression:
+    """Return the filter for a run's rows; all are about one drop or about none, so that Iceberg looks at no other."""
+    of_run = And(tables.equals("dag_id", dag_id), tables.equals("run_id", run_id))
+    drops = {row["drop_id"] for row in rows}
+    if len(drops) != 1:
+        return of_run
+    (drop_id,) = drops
+    return And(tables.equals("drop_id", drop_id) if drop_id else IsNull(term=Reference("drop_id")), of_run)
 
 
 def _row(stored: dict[str, Any]) -> dict[str, Any]:
