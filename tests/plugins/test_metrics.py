@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk._shared.observability.metrics.otel_logger import flush_otel_metrics
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 from opentelemetry.metrics import get_meter_provider
@@ -124,6 +126,7 @@ def collected() -> Iterator[list[Metric]]:
     with configured(**settings):
         yield Collector.received
     get_meter_provider().shutdown()  # type: ignore[attr-defined] # the SDK's
+    atexit.unregister(flush_otel_metrics)  # this process outlives its collector
     server.shutdown()
     server.server_close()
 
