@@ -69,20 +69,24 @@ def test_a_task_that_needs_approval_waits_for_a_person(monkeypatch: pytest.Monke
     assert asked == ["Spend?"]
 
 
-class Rejections:
+class Decisions:
     """Stands for the registry; the account that could answer is another module's to run."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
+        self.told: list[tuple[str, Any]] = []
 
     def reject(self, package_arn: str, why: str) -> None:
         self.told.append((package_arn, why))
 
+    def annotate(self, package_arn: str, metadata: dict[str, str]) -> None:
+        self.told.append((package_arn, metadata))
 
-def answered(option: str, reason: str | None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+
+def answered(option: str, reason: str | None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """Let a person answer whether a model may serve; return what the registry was told."""
-    rejections = Rejections()
-    monkeypatch.setattr("lookbook.training.registry.reject", rejections.reject)
+    decisions = Decisions()
+    monkeypatch.setattr("lookbook.training.registry.reject", decisions.reject)
+    monkeypatch.setattr("lookbook.training.registry.annotate", decisions.annotate)
     monkeypatch.setattr("lookbook_airflow.operators.approval.traced", lambda _: contextlib.nullcontext())
     with DAG("serves", schedule=None):
         operator = ModelApprovalOperator(task_id="ask", needed=True, package_arn="arn/3", subject="Serve?")
@@ -97,16 +101,16 @@ def answered(option: str, reason: str | None, monkeypatch: pytest.MonkeyPatch) -
     context = {"ti": SimpleNamespace(map_index=-1, xcom_push=lambda **_: None), "task": operator}
     with pytest.raises(DownstreamTasksSkipped) if option == "Reject" else contextlib.nullcontext():
         operator.execute_complete(context, event)
-    return rejections.told
+    return decisions.told
 
 
 def test_a_question_that_nobody_answered_rejects_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    rejections = Rejections()
-    monkeypatch.setattr("lookbook.training.registry.reject", rejections.reject)
+    decisions = Decisions()
+    monkeypatch.setattr("lookbook.training.registry.reject", decisions.reject)
     operator = ModelApprovalOperator(task_id="ask", needed=True, package_arn="arn/3", subject="Serve?")
     with pytest.raises(HITLTimeoutError):
         operator.execute_complete({}, {"error": "nobody answered", "error_type": "timeout"})
-    assert rejections.told == []
+    assert decisions.told == []
 
 
 def test_a_model_that_a_person_refuses_is_rejected_with_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,5 +122,5 @@ def test_a_refusal_needs_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answered("Reject", None, monkeypatch) == [("arn/3", "Refused by ada: no reason given.")]
 
 
-def test_a_model_that_a_person_approves_is_not_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert answered("Approve", None, monkeypatch) == []
+def test_a_model_that_a_person_approves_keeps_who_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answered("Approve", None, monkeypatch) == [("arn/3", {"approved_by": "ada"})]

@@ -123,7 +123,7 @@ def _texts(snapshot: str) -> tuple[Texts, ...]:
 
 
 def _alike(row: Mapping[str, Any]) -> Texts:
-    sums = {name: row[f"{name}_sum"] or 0 for name in (*_SUMMED, "unpriced")}
+    sums: dict[str, Any] = {name: row[f"{name}_sum"] or 0 for name in (*_SUMMED, "unpriced")}
     usd = float(sums.pop("cost_usd"))
     return Texts(**{name: row[name] for name in _ALIKE}, number=row["drop_id_count"], usd=usd, **sums)
 

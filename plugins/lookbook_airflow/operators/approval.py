@@ -55,7 +55,7 @@ class ApprovalIfNeededOperator(Documented, ApprovalOperator):
 
 
 class ModelApprovalOperator(ApprovalIfNeededOperator):
-    """Asks whether a registered model may serve; *Reject* rejects its package too, with the person and their reason.
+    """Asks whether a registered model may serve; its package keeps who agreed, or is rejected with person and reason.
 
     :param package_arn: the package in the registry; most often another task's result.
     """
@@ -77,16 +77,18 @@ class ModelApprovalOperator(ApprovalIfNeededOperator):
         self.package_arn = package_arn
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Read the answer; where it is *Reject*, say so in the registry before what follows is skipped.
+        """Read the answer and keep it in the registry; where it is *Reject*, before what follows is skipped.
 
         Skipping is an exception that ends the task: nothing after it would be done.
         """
         from lookbook.training import registry  # here, since DAG files import this module
 
+        by = (event.get("responded_by_user") or {}).get("name", "somebody")
         if event.get("chosen_options") == [self.REJECT]:
-            by = (event.get("responded_by_user") or {}).get("name", "somebody")
             with traced(context):
                 registry.reject(self.package_arn, f"Refused by {by}: {_reason(event)}")
+        elif event.get("chosen_options") == [self.APPROVE]:
+            registry.annotate(self.package_arn, {"approved_by": by})
         return super().execute_complete(context, event)
 
 

@@ -6,7 +6,7 @@ ledger. Instance hours are known of the days that housekeeping has closed.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -128,7 +128,7 @@ def render_costs(links: Links) -> str:
 
 def _months(lines: Iterable[_Line], paid: dict[str, float]) -> tuple[Month, ...]:
     """Return the last months, the newest first: texts as the ledger has them, all else as it was closed."""
-    usd: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    usd: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     days: defaultdict[str, set[str]] = defaultdict(set)
     for day, amount in paid.items():
         usd[day[:7]]["descriptions"] += amount
@@ -140,8 +140,8 @@ def _months(lines: Iterable[_Line], paid: dict[str, float]) -> tuple[Month, ...]
     return tuple(Month(month, {one: usd[month][one] for one in SOURCES}, len(days[month])) for month in months)
 
 
-def _asking(lines: Iterable[_Line]) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _asking(lines: Iterable[_Line]) -> dict[str, float]:
+    found: defaultdict[str, float] = defaultdict(float)
     for line in lines:
         if line.drop_id and line.source in ("transform", _IN_USE):
             found[line.drop_id] += line.usd

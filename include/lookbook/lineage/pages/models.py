@@ -26,6 +26,7 @@ from lookbook.training import cost, registry
 ROWS = 25  # models on one page: SageMaker is asked about each of them
 _AT_ONCE = 8
 _KEPT_JOBS = 256
+_KEPT_VERSIONS = 2  # of lineage.runs
 _FIGURE = "exact_match_"
 
 
@@ -58,7 +59,8 @@ class Model:
     """A registered model: what was measured, what was decided about it and by whom, and what its answers are used in.
 
     ``role`` is ``in service``, ``being rolled out`` or ``shadow``, ``None`` for a model that nobody asks now. ``lead``
-    is its exact match above that of the model that served then. Texts of ``descriptions`` are counted by status.
+    is its exact match above that of the model that served then. ``promoted_by`` is who went against the gate,
+    ``approved_by`` who was asked beside it. Texts of ``descriptions`` are counted by status.
     """
 
     version: str
@@ -74,6 +76,8 @@ class Model:
     gate: str | None
     promoted_by: str | None
     promoted_because: str | None
+    approved_by: str | None
+    run: Run | None
     evaluation_job: str | None
     dataset_id: str | None
     products_snapshot: str | None
@@ -94,6 +98,15 @@ class Model:
         """Its exact match minus that of always giving the majority answer."""
         majority = self.figures.get("majority")
         return None if self.exact_match is None or majority is None else self.exact_match - majority
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is told of all models at once: their roles, what used them by drop and status, who registered them."""
+
+    roles: Mapping[str, str]
+    used: Mapping[str, Counter[tuple[str, str]]]
+    runs: Mapping[str, Run]
 
 
 @dataclass(frozen=True)
@@ -134,14 +147,6 @@ def trainings() -> tuple[tuple[str, Training], ...]:
     return tuple((model.version, model.training) for model in overview().models if model.training)
 
 
-def registered_by(arn: str) -> Run | None:
-    """Return the run that registered a package, ``None`` where no lineage record says."""
-    registering = And(IsNull(term=Reference("drop_id")), tables.equals("task_id", "register"))
-    rows = tables.read("lineage.runs", registering, ("dag_id", "run_id", "outputs")).to_pylist()
-    found = (row for row in rows if any(output["version"] == arn for output in row["outputs"] or ()))
-    return next((Run(row["dag_id"], row["run_id"]) for row in found), None)
-
-
 def render_overview(links: Links, page: int = 1) -> str:
     """Return the page of all models as HTML."""
     return render("models.html", title="Models", active="models", links=links, overview=overview(page))
@@ -161,7 +166,6 @@ def render_detail(links: Links, version: str) -> str:
         links=links,
         crumbs=(Crumb("Models", links.page("models")), Crumb(version)),
         model=model,
-        run=registered_by(model.arn),
         prices_of=cost.price_list()["date"],
     )
 
@@ -191,29 +195,26 @@ def _packages() -> list[str]:
 
 
 def _models(arns: list[str]) -> tuple[Model, ...]:
-    roles, used = _roles(), _used()
+    known = _Known(_roles(), _used(), _runs(tables.current_snapshot("lineage.runs")))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         packages = list(pool.map(registry.describe, arns))
         jobs = pool.map(_training, [_metadata(package).get("training_job") for package in packages])
-        return tuple(_model(package, job, roles, used) for package, job in zip(packages, jobs, strict=True))
+        return tuple(_model(package, job, known) for package, job in zip(packages, jobs, strict=True))
 
 
-def _model(
-    package: Mapping[str, Any],
-    training: Training | None,
-    roles: Mapping[str, str],
-    used: Mapping[str, Counter[tuple[str, str]]],
-) -> Model:
+def _model(package: Mapping[str, Any], training: Training | None, known: _Known) -> Model:
     arn, said = package["ModelPackageArn"], _metadata(package)
     version = registry.version_of(arn)
+    used = known.used.get(version, Counter())
     descriptions: Counter[str] = Counter()
-    for (_, status), number in used.get(version, {}).items():
+    for (_, status), number in used.items():
         descriptions[status] += number
     lead = said.get("lead_over_champion")
     return Model(
         version=version,
         arn=arn,
-        role=roles.get(arn),
+        role=known.roles.get(arn),
+        run=known.runs.get(arn),
         approval=package["ModelApprovalStatus"],
         because=package.get("ApprovalDescription"),
         registered_at=package["CreationTime"],
@@ -221,13 +222,13 @@ def _model(
         lead=None if lead is None else float(lead),
         training=training,
         descriptions=dict(descriptions),
-        drops=tuple(sorted({drop_id for drop_id, _ in used.get(version, ())}, reverse=True)),
+        drops=tuple(sorted({drop_id for drop_id, _ in used}, reverse=True)),
         in_service_since=said.get("in_service_since"),
         artefact_expired=said.get("artefact_expired"),
         **{
             name: said.get(name)
             for name in (
-                *("endpoint_config", "gate", "promoted_by", "promoted_because"),
+                *("endpoint_config", "gate", "promoted_by", "promoted_because", "approved_by"),
                 *("evaluation_job", "dataset_id", "products_snapshot", "image", "code_version"),
             )
         },
@@ -252,6 +253,14 @@ def _used() -> Mapping[str, Counter[tuple[str, str]]]:
             counted = found.setdefault(one.attribute_model_version, Counter())
             counted[one.drop_id, one.status] += one.number
     return found
+
+
+@lru_cache(maxsize=_KEPT_VERSIONS)
+def _runs(snapshot: str) -> Mapping[str, Run]:
+    """Return the run that registered each package, as far as lineage records say."""
+    registering = And(IsNull(term=Reference("drop_id")), tables.equals("task_id", "register"))
+    rows = tables.read("lineage.runs", registering, ("dag_id", "run_id", "outputs"), snapshot).to_pylist()
+    return {output["version"]: Run(row["dag_id"], row["run_id"]) for row in rows for output in row["outputs"] or ()}
 
 
 def _roles() -> Mapping[str, str]:
