@@ -242,16 +242,16 @@ def test_without_the_setting_nothing_is_written(package: str, monkeypatch: pytes
 
 
 def refusing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Have SageMaker answer each creation of an artifact with an error."""
+    """Have SageMaker answer whoever asks for an artifact with an error."""
 
     def refuse(**_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(client("sagemaker"), "create_artifact", refuse)
+    monkeypatch.setattr(client("sagemaker"), "list_artifacts", refuse)
 
 
 def client_error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "CreateArtifact")
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "ListArtifacts")
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceLimitExceeded", "ValidationException"])
