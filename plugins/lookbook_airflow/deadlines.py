@@ -15,7 +15,7 @@ from typing import Any
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
 from lookbook.notices import Notice
-from lookbook_airflow.notifiers import links_of, tell
+from lookbook_airflow.notifiers import links_of, named, tell
 from lookbook_airflow.priorities import is_history
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ async def tell_of_missed(hours: float, context: Mapping[str, Any]) -> None:
             "Run %s of %s has not ended within %g hours: it is about history.", run["dag_run_id"], run["dag_id"], hours
         )
         return
-    drop = f", drop {run['partition_key']}," if run["partition_key"] else ""
-    subject = f"{run['dag_id']}{drop} has not ended {hours:g} hours after it was queued"
+    late = named(run["dag_id"], run["partition_key"], run["conf"])
+    subject = f"{late} has not ended {hours:g} hours after it was queued"
     why = f"The run is {run['state']}, and goes on. Is a task retrying, or a question waiting for an answer?"
     # Connections are read and messages sent by blocking calls, which must not hold up the triggerer's loop.
     notice = Notice(subject, why, links_of(run["dag_id"], run["dag_run_id"]))

@@ -30,7 +30,14 @@ log = logging.getLogger(__name__)
 _SLACK_TIMEOUT_S = 10
 
 
-class FailureNotifier(BaseNotifier):
+class _Notifier(BaseNotifier):
+    """A notifier without templates."""
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        """Render nothing: for that Airflow would want the DAG, which not every run's end comes with."""
+
+
+class FailureNotifier(_Notifier):
     """Tell of a task that failed; of a mapped one the first time only, the run tells of the others."""
 
     def notify(self, context: Context) -> None:
@@ -43,7 +50,7 @@ class FailureNotifier(BaseNotifier):
             tell(notice)
 
 
-class RunFailureNotifier(BaseNotifier):
+class RunFailureNotifier(_Notifier):
     """Tell of a failed run what its tasks don't tell: how often a mapped one failed, or that none did."""
 
     def notify(self, context: Context) -> None:
@@ -53,7 +60,7 @@ class RunFailureNotifier(BaseNotifier):
             tell(_run_failed(context, failed))
 
 
-class QuestionNotifier(BaseNotifier):
+class QuestionNotifier(_Notifier):
     """Tell of a task that waits for a person's answer."""
 
     def notify(self, context: Context) -> None:
@@ -64,7 +71,7 @@ class QuestionNotifier(BaseNotifier):
         tell(Notice(subject, _masked(task.body or ""), links), logging.INFO)
 
 
-class RefusalNotifier(BaseNotifier):
+class RefusalNotifier(_Notifier):
     """Tell of a challenger that the gate refused; of one that passed it, nothing."""
 
     def notify(self, context: Context) -> None:
@@ -90,6 +97,12 @@ def tell(notice: Notice, level: int = logging.ERROR) -> None:
             _SENDERS[target.kind](target.address, notice)
         except Exception:  # whatever it is, it must hide neither the failure nor the next target
             log.exception("%s:%s could not be told", target.kind, target.address)
+
+
+def named(what: str, partition_key: str | None, conf: Mapping[str, Any] | None) -> str:
+    """Return the name of what something happened to, with the drop that its run is about."""
+    drop = partition_key or (conf or {}).get("drop")
+    return f"{what}, drop {one_line(str(drop))[:60]}," if drop else what
 
 
 def links_of(dag_id: str, run_id: str) -> dict[str, str]:
@@ -124,15 +137,13 @@ def _task_failed(ti: Any, context: Context) -> Notice:
 def _run_failed(context: Context, failed: Mapping[str, int] | None) -> Notice:
     dag_id, run_id = context["dag"].dag_id, context["run_id"]
     counts = ", ".join(f"{task_id} ({number})" for task_id, number in (failed or {}).items())
-    why = f"Failed tasks: {counts}" if counts else f"No task failed. Airflow says: {context.get('reason')}"
+    why = f"Failed tasks: {counts}" if counts else f"Airflow says: {context.get('reason')}"  # type: ignore[call-overload]
     return Notice(f"The run of {_named(dag_id, context)} failed", why, links_of(dag_id, run_id))
 
 
 def _named(what: str, context: Context) -> str:
-    """Return the name of what something happened to, with the drop that its run is about."""
     dag_run: Any = context.get("dag_run")
-    drop = dag_run and (dag_run.partition_key or (dag_run.conf or {}).get("drop"))
-    return f"{what}, drop {one_line(str(drop))[:40]}," if drop else what
+    return named(what, dag_run.partition_key, dag_run.conf) if dag_run else what
 
 
 def _masked(error: object) -> str:
