@@ -21,7 +21,7 @@ MARK = "LOOKBOOK_STATE_DIR"
 
 # The user's own Airflow, AWS and Python settings would lead our processes elsewhere.
 _NOT_PASSED_ON = ("AIRFLOW", "AWS_", "BOTO", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS", "OPENLINEAGE")
-_CHOSEN = ("LOOKBOOK_", "AIRFLOW__METRICS__")
+_CHOSEN = ("LOOKBOOK_", "AIRFLOW__METRICS__", "AIRFLOW__OPENLINEAGE__")
 
 
 def process_environment(places: Places, ports: Ports, keys: Keys) -> dict[str, str]:
@@ -148,11 +148,18 @@ def _airflow_speed() -> dict[str, str]:
 
 
 def _airflow_lineage(places: Places) -> dict[str, str]:
+    """Return how OpenLineage events are made, and the file they go to.
+
+    A configuration that the user names (``AIRFLOW__OPENLINEAGE__CONFIG_PATH``) goes before that file.
+    """
     transport = {"type": "file", "log_file_path": str(places.openlineage_file), "append": True}
     return {
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "lookbook",
+        "AIRFLOW__OPENLINEAGE__EXTRACTORS": "lookbook_airflow.openlineage.RecordExtractor",
         "AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD": "True",
+        # No task waits longer for a collector that is down, when it starts and when it ends.
+        "AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT": "5",
     }
 
 

@@ -49,6 +49,18 @@ def test_where_metrics_go_is_the_users_to_say(here: Places, keys: Keys, monkeypa
     assert process_environment(here, PORTS, keys)["AIRFLOW__METRICS__STATSD_ON"] == "True"
 
 
+def test_where_openlineage_events_go_is_the_users_to_say_and_what_they_tell_is_ours(
+    here: Places, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__CONFIG_PATH", "/home/ada/openlineage.yml")
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__EXTRACTORS", "none.Extractor")
+
+    environment = process_environment(here, PORTS, keys)
+
+    assert environment["AIRFLOW__OPENLINEAGE__CONFIG_PATH"] == "/home/ada/openlineage.yml"
+    assert environment["AIRFLOW__OPENLINEAGE__EXTRACTORS"] == "lookbook_airflow.openlineage.RecordExtractor"
+
+
 def test_lineage_learns_of_the_checkouts_commit(here: Places, tmp_path: Path) -> None:
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):

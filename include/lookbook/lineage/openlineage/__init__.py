@@ -1,0 +1,1 @@
+"""OpenLineage: what a task's lineage record says, in the words of an open standard (docs/openlineage.md)."""
