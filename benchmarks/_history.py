@@ -186,7 +186,8 @@ def _in_sagemaker(number: int, dataset_id: str, job: str) -> dict[str, str]:
         ModelApprovalStatus="Approved",
         CustomerMetadataProperties={"dataset_id": dataset_id, "training_job": job, "gate": "passed"},
     )
-    container = {"Image": settings.training_image_uri, "ModelDataUrl": f"s3://{settings.bucket}/models/{job}.tar.gz"}
+    artefact = storage.write_bytes(f"s3://{settings.bucket}/models/{job}.tar.gz", b"nobody will deploy it")
+    container = {"Image": settings.training_image_uri, "ModelDataUrl": artefact.uri}
     sagemaker.create_model(ModelName=job, ExecutionRoleArn=settings.execution_role_arn, PrimaryContainer=container)
     variant = {"VariantName": "v", "ModelName": job, "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName=f"config-v{number}", ProductionVariants=[variant])

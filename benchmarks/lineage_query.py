@@ -40,6 +40,7 @@ def run(data: Path | None) -> Figure:
     worst = max(taken["product"])
     detail: dict[str, Any] = {
         "first_in_a_process_ms": taken["first"][0],
+        "processor_ms_a_product": taken["cpu"][0],
         **{kind: _spread(taken[kind]) for kind in ("product", "drop", "model", "picture")},
         "runs": history.RUNS,
         "rows": made.rows,

@@ -36,3 +36,11 @@ def test_what_cannot_be_read_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(RetryableError, match="s3://lookbook/x could not be read"):
         list(storage.read_all(["s3://lookbook/x"]))
+
+
+def test_an_object_comes_with_its_version_and_a_missing_one_is_none(uris: list[str]) -> None:
+    known = storage.find(uris[1])
+    assert storage.fetch(uris[1]) == (b"1", known)
+    assert storage.look(uris[1]) == known
+    assert storage.fetch(uris[3]) is None
+    assert storage.look(uris[3]) is None
