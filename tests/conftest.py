@@ -6,13 +6,12 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import httpx
 import pytest
-from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
+from tests import kept_lookups
 
 from lookbook import aws
 from lookbook.settings import get_settings
@@ -23,10 +22,7 @@ os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).resolve().parents[1] / "dags")
 
-# Operators' hooks open a session each, and each session would parse AWS's models of its services anew: 0.2 s of CPU a
-# SageMaker client in place of 0.04. What is merged into a model after it was read comes out the same a second time.
-_read_model = lru_cache(maxsize=None)(JSONFileLoader().load_file)
-JSONFileLoader.load_file = lambda _, path: _read_model(path)
+kept_lookups.keep()
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -73,14 +69,32 @@ def moto_server() -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def moto_client(moto_server: str) -> Iterator[httpx.Client]:
+    """A client of the moto server; making one reads every certificate authority, which takes 60 ms."""
+    with httpx.Client(base_url=moto_server) as client:
+        yield client
+
+
 @pytest.fixture
-def aws_server(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def aws_server(moto_server: str, moto_client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty AWS account with the bucket ``lookbook`` behind a real address; boto3, aiobotocore, pyarrow go there."""
-    httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
-    httpx.put(f"{moto_server}/lookbook").raise_for_status()
+    from tests import kept_tables
+
+    moto_client.post("/moto-api/reset").raise_for_status()
+    moto_client.put("/lookbook").raise_for_status()
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
+    monkeypatch.setattr("lookbook.catalog.tables._create", kept_tables.create)
     _forget(clients=aws.client("s3").meta.endpoint_url != moto_server)
     return moto_server
+
+
+@pytest.fixture
+def tables_created_anew(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that are created as users' are, for tests of just that."""
+    from tests import kept_tables
+
+    monkeypatch.setattr("lookbook.catalog.tables._create", kept_tables.create_anew)
 
 
 @pytest.fixture

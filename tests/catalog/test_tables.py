@@ -31,7 +31,7 @@ def stored() -> list[tuple[str, str, str]]:
     return sorted((row["drop_id"], row["product_id"], row["value"]) for row in rows)
 
 
-@pytest.mark.usefixtures("aws_server")
+@pytest.mark.usefixtures("tables_created_anew")
 class TestOnASqlCatalogue:
     def test_the_first_use_of_a_table_creates_it(self) -> None:
         assert len(tables.read("catalog.products")) == 0
@@ -161,7 +161,7 @@ def test_a_commit_that_is_always_overtaken_can_be_retried_later(monkeypatch: pyt
         tables.committed("write t", commit)
 
 
-@pytest.mark.usefixtures("aws_server")
+@pytest.mark.usefixtures("tables_created_anew")
 def test_glue_holds_the_tables_by_a_setting_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKBOOK_CATALOG_TYPE", "glue")
     get_settings.cache_clear()
