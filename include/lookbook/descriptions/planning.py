@@ -116,6 +116,8 @@ def plan_shards(
         plan.drop_id, taken, predictions.get("model_version"), shards, found.unchanged, expected.as_dict()
     )
     records.writes_object(write_shards(plan.root, planned))
+    if shards:
+        records.writes_prefix(f"{plan.root}/items/")
     records.counts(to_describe=len(found.todo), unchanged=len(found.unchanged), shards=len(shards))
     log.info(
         "Drop %s: %d products to describe (%s), %d unchanged.",
