@@ -11,8 +11,9 @@ import csv
 import hashlib
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -123,26 +124,22 @@ def _ingest(run_id: str, lines: dict[str, str], pictures: _Pictures) -> str:
 
 
 def _products(lines: dict[str, str], pictures: _Pictures) -> pa.Table:
-    ids = sorted(lines)
-    root, count = drop_uri(DROP), len(ids)
+    ids, root = tuple(sorted(lines)), drop_uri(DROP)
     attributes = [(name, f"Value {place}") for place, name in enumerate(ATTRIBUTES)]
+    same = {"drop_id": DROP, "article_type": "Shirts", "attributes": attributes, "raw_attributes": attributes}
     return _table(
         PRODUCTS,
-        count,
-        drop_id=[DROP] * count,
+        same,
         product_id=ids,
         display_name=[f"Turtle Check Men Shirt {one}" for one in ids],
-        article_type=["Shirts"] * count,
-        attributes=[attributes] * count,
-        raw_attributes=[attributes] * count,
-        descriptors=[[("description", _prose(one))] for one in ids],
+        descriptors=[[("description", text)] for text in _prose(ids)],
         picture_uri=[f"{root}images/{one}.jpg" for one in ids],
-        picture_etag=[_hash("etag", one)[:32] for one in ids],
-        picture_sha256=[_picture(one, pictures) for one in ids],
-        picture_phash=[_hash("phash", one)[:16] for one in ids],
+        picture_etag=[text[:32] for text in _hashes("etag", ids)],
+        picture_sha256=_pictures(ids, pictures),
+        picture_phash=[text[:16] for text in _hashes("phash", ids)],
         styles_json_uri=[f"{root}styles/{one}.json" for one in ids],
         styles_json_sha256=[pictures[one][0] if one in pictures else _hash("json", one) for one in ids],
-        line_number=list(range(2, count + 2)),
+        line_number=range(2, len(ids) + 2),
         raw_line=[lines[one] for one in ids],
     )
 
@@ -195,20 +192,17 @@ def _in_sagemaker(number: int, dataset_id: str, job: str) -> dict[str, str]:
 
 
 def _pairs(dataset_id: str, ids: Sequence[str], pictures: _Pictures) -> pa.Table:
-    asked = [(one, attribute) for one in ids for attribute in ATTRIBUTES[:5]]
-    count, root = len(asked), drop_uri(DROP)
+    asked, root, sha256 = ATTRIBUTES[:5], drop_uri(DROP), _pictures(tuple(ids), pictures)
     return _table(
         VQA_PAIRS,
-        count,
-        dataset_id=[dataset_id] * count,
-        drop_id=[DROP] * count,
-        product_id=[one for one, _ in asked],
-        attribute=[attribute for _, attribute in asked],
-        question=[f"What is the {attribute} of the clothing in this picture?" for _, attribute in asked],
-        answer=[f"{attribute}: Value" for _, attribute in asked],
-        side=[_SIDES[int(one) % len(_SIDES)] for one, _ in asked],
-        picture_uri=[f"{root}images/{one}.jpg" for one, _ in asked],
-        picture_sha256=[_picture(one, pictures) for one, _ in asked],
+        {"dataset_id": dataset_id, "drop_id": DROP},
+        product_id=_each(ids, len(asked)),
+        attribute=asked * len(ids),
+        question=[f"What is the {attribute} of the clothing in this picture?" for attribute in asked] * len(ids),
+        answer=[f"{attribute}: Value" for attribute in asked] * len(ids),
+        side=_each([_SIDES[int(one) % len(_SIDES)] for one in ids], len(asked)),
+        picture_uri=_each([f"{root}images/{one}.jpg" for one in ids], len(asked)),
+        picture_sha256=_each(sha256, len(asked)),
     )
 
 
@@ -227,67 +221,63 @@ def _describe(number: int, run_id: str, ids: Sequence[str], snapshot: str, confi
         _replace("descriptions.descriptions", _descriptions(number, run_id, ids, snapshot, config, pictures), DROP)
     store.save(published)
     for product_id in pictures:
-        storage.write_json(_result_uri(number, product_id), {"text": _prose(product_id)})
+        storage.write_json(_result_uri(number, product_id), {"product_id": product_id})
     store.collect(_DESCRIBE, run_id)
 
 
 def _answers(number: int, ids: Sequence[str], config: str, pictures: _Pictures) -> pa.Table:
-    asked = [(one, attribute) for one in ids for attribute in ATTRIBUTES]
-    count = len(asked)
+    asked = len(ATTRIBUTES)
+    count = len(ids) * asked
+    same = {"drop_id": DROP, "model_version": f"v{number}", "endpoint_config": config, "abstained": False}
     return _table(
         PREDICTED_ATTRIBUTES,
-        count,
-        drop_id=[DROP] * count,
-        product_id=[one for one, _ in asked],
-        attribute=[attribute for _, attribute in asked],
-        value=[f"Value {int(one) % 7}" for one, _ in asked],
+        same | {"threshold": 0.5, "attempts": 1},
+        product_id=_each(ids, asked),
+        attribute=ATTRIBUTES * len(ids),
+        value=_each([f"Value {int(one) % 7}" for one in ids], asked),
         probability=[0.5 + (place * 7919 % 5000) / 10_000 for place in range(count)],
-        question=[f"What is the {attribute} of the clothing in this picture?" for _, attribute in asked],
-        picture_sha256=[_picture(one, pictures) for one, _ in asked],
-        model_version=[f"v{number}"] * count,
-        endpoint_config=[config] * count,
-        result_uri=[f"s3://lookbook/predictions/{_hash(config, one)}.json" for one, _ in asked],
-        text=[f"{attribute}: Value" for _, attribute in asked],
-        abstained=[False] * count,
-        threshold=[0.5] * count,
+        question=[f"What is the {attribute} of the clothing in this picture?" for attribute in ATTRIBUTES] * len(ids),
+        picture_sha256=_each(_pictures(tuple(ids), pictures), asked),
+        result_uri=_each([f"s3://lookbook/predictions/{text}.json" for text in _hashes(config, tuple(ids))], asked),
+        text=[f"{attribute}: Value" for attribute in ATTRIBUTES] * len(ids),
         latency_ms=[40 + place % 60 for place in range(count)],
-        attempts=[1] * count,
     )
 
 
 def _descriptions(
     number: int, run_id: str, ids: Sequence[str], snapshot: str, config: str, pictures: _Pictures
 ) -> pa.Table:
-    count, prompt = len(ids), prompts.load(get_settings().prompt)
-    facts = [{"attribute": name, "value": "Value", "source": "model", "probability": 0.9} for name in ATTRIBUTES]
+    prompt, all_ids = prompts.load(get_settings().prompt), tuple(ids)
+    same = {
+        "drop_id": DROP,
+        "status": "published",
+        "reasons": [],
+        "facts": [{"attribute": name, "value": "Value", "source": "model", "probability": 0.9} for name in ATTRIBUTES],
+        "differences": [],
+        "prompt_version": prompt.version,
+        "prompt_sha256": prompt.sha256,
+        "text_model_id": get_settings().text_model_id,
+        "input_tokens": 700,
+        "output_tokens": 120,
+        "cost_usd": 0.0005,
+        "attribute_model_version": f"v{number}",
+        "endpoint_config": config,
+        "products_snapshot": snapshot,
+        "dag_id": _DESCRIBE,
+        "run_id": run_id,
+        "task_id": "describe_shard",
+    }
     return _table(
         DESCRIPTIONS,
-        count,
-        drop_id=[DROP] * count,
-        product_id=list(ids),
-        status=["published"] * count,
-        reasons=[[]] * count,
-        description=[_prose(one) for one in ids],
+        same,
+        product_id=ids,
+        description=_prose(all_ids),
         title=[f"Shirt {one}" for one in ids],
-        facts=[facts] * count,
-        differences=[[]] * count,
-        input_hash=[_hash(run_id, one) for one in ids],
-        prompt_version=[prompt.version] * count,
-        prompt_sha256=[prompt.sha256] * count,
-        text_model_id=[get_settings().text_model_id] * count,
-        request_id=[_hash("request" + run_id, one)[:36] for one in ids],
-        input_tokens=[700] * count,
-        output_tokens=[120] * count,
-        cost_usd=[0.0005] * count,
-        attribute_model_version=[f"v{number}"] * count,
-        endpoint_config=[config] * count,
-        products_snapshot=[snapshot] * count,
+        input_hash=_hashes(run_id, all_ids),
+        request_id=[text[:36] for text in _hashes(f"request {run_id}", all_ids)],
         picture_uri=[f"{drop_uri(DROP)}images/{one}.jpg" for one in ids],
-        picture_sha256=[_picture(one, pictures) for one in ids],
-        dag_id=[_DESCRIBE] * count,
-        run_id=[run_id] * count,
-        task_id=["describe_shard"] * count,
-        map_index=[place // SHARD for place in range(count)],
+        picture_sha256=_pictures(all_ids, pictures),
+        map_index=[place // SHARD for place in range(len(ids))],
         result_uri=[_result_uri(number, one) for one in ids],
     )
 
@@ -315,21 +305,37 @@ def _replace(name: str, rows: pa.Table, partition: str) -> str:
     return tables.replace(name, rows, tables.equals(TABLES[name].names[0], partition))
 
 
-def _table(schema: pa.Schema, count: int, **columns: list[Any]) -> pa.Table:
+def _table(schema: pa.Schema, same: Mapping[str, Any], **columns: Sequence[Any]) -> pa.Table:
+    """Return a table: ``same`` has columns with one value for all rows, ``columns`` those with one for each."""
+    count = len(columns["product_id"])
+    rows = pa.array(bytes(count), pa.int8())  # zeros, each of which stands for the one value
     arrays = [
-        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(count, field.type)
+        pa.array(columns[field.name], field.type)
+        if field.name in columns
+        else pa.array([same.get(field.name)], field.type).take(rows)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _prose(product_id: str) -> str:
-    chosen = random.Random(product_id)  # noqa: S311 - no secret
-    return " ".join(chosen.choices(_WORDS, k=60))
+def _each(values: Sequence[str], times: int) -> list[str]:
+    return [value for value in values for _ in range(times)]
 
 
-def _picture(product_id: str, pictures: _Pictures) -> str:
-    return pictures[product_id][1] if product_id in pictures else _hash("picture", product_id)
+@lru_cache(maxsize=1)
+def _prose(ids: tuple[str, ...]) -> list[str]:
+    """Return a text for each product, of 60 words."""
+    words = random.Random(2)  # noqa: S311 - no secret
+    return [" ".join(words.choices(_WORDS, k=60)) for _ in ids]
+
+
+def _pictures(ids: tuple[str, ...], pictures: _Pictures) -> list[str]:
+    made_up = _hashes("picture", ids)
+    return [pictures[one][1] if one in pictures else text for one, text in zip(ids, made_up, strict=True)]
+
+
+def _hashes(kind: str, ids: tuple[str, ...]) -> list[str]:
+    return [_hash(kind, one) for one in ids]
 
 
 def _hash(kind: str, text: str) -> str:
