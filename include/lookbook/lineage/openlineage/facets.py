@@ -28,7 +28,7 @@ def _schema(name: str) -> str:
 class LookbookModelDatasetFacet(DatasetFacet):
     """On a model package: where the model came from, how good it is, and what was decided about it.
 
-    ``metrics`` are the figures that the gate looked at (``exact_match_challenger`` …).
+    ``metrics`` are the figures that the gate looked at (``exact_match_challenger`` …), and what training cost.
     """
 
     packageArn: str  # noqa: N815 - names of the JSON, here and below

@@ -24,7 +24,8 @@ _KNOWN = {
 def model_facet(package: dict[str, Any]) -> LookbookModelDatasetFacet:
     """Return the facet of a package as ``DescribeModelPackage`` answers; what its metadata doesn't tell is left out.
 
-    Every number among the metadata is a figure that the gate looked at, but for those with a name of their own.
+    Every number among the metadata, but for those with a name of their own, is a figure of the model: what the gate
+    looked at, and what training cost.
     """
     stated: dict[str, str] = package.get("CustomerMetadataProperties", {})
     figures = {name: number(text) for name, text in stated.items() if name not in _KNOWN.values()}
