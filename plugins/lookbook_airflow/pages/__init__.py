@@ -28,7 +28,7 @@ def views() -> list[dict[str, Any]]:
 
     The UI puts the ids of what is being looked at in place of the names in braces, percent-encoded.
     """
-    shown = {"name": "Lineage", "icon": _icon("#3d4a5c"), "icon_dark_mode": _icon("#d5dbe5")}
+    shown = {"name": "Lineage", "icon": _icon("#3d4a5c"), "icon_dark_mode": _icon("#8fa3bf")}
     entry = {"destination": "nav", "url_route": "lineage", "href": page_path("lineage"), "nav_top_level": True}
     of_run = {"destination": "dag_run", "url_route": "lineage-run", "href": "runs/{DAG_ID}/{RUN_ID}"}
     of_task = {
@@ -41,8 +41,9 @@ def views() -> list[dict[str, Any]]:
 
 
 def _icon(colour: str) -> str:
-    """Return three linked boxes as the address of a picture."""
-    boxes = "".join(f'<rect x="{x}" y="{y}" width="7" height="6" rx="1.5"/>' for x, y in ((2, 9), (15, 3), (15, 15)))
+    """Return three linked boxes as the address of a picture; white within, to be seen on the chosen entry, too."""
+    corners = ((2, 9), (15, 3), (15, 15))
+    boxes = "".join(f'<rect x="{x}" y="{y}" width="7" height="6" rx="1.5" fill="#fff"/>' for x, y in corners)
     drawing = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{colour}" stroke-width="1.7">'
         f'{boxes}<path d="M9 12h3m3-6h-1.5q-1.5 0-1.5 1.5v9q0 1.5 1.5 1.5H15"/></svg>'

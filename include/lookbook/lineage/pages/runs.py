@@ -160,7 +160,7 @@ def render_run(links: Links, dag_id: str, run_id: str) -> str:
     run = find(dag_id, run_id)
     return render(
         "run.html",
-        title=f"What run {run_id} read and wrote",
+        title="What this run read and wrote",
         active=None,
         links=links,
         run=run,
