@@ -20,7 +20,7 @@ def report(job: Mapping[str, Any]) -> None:
         job: as DescribeTrainingJob tells it.
     """
     for channel in job["InputDataConfig"]:
-        records.reads_prefix(channel["DataSource"]["S3DataSource"]["S3Uri"])
+        _report_channel(channel["DataSource"]["S3DataSource"]["S3Uri"])
     records.reads_image(job["AlgorithmSpecification"]["TrainingImage"])
     records.writes("training_job", job["TrainingJobName"], job["TrainingJobArn"])
     kind: Kind = "object" if evaluation.is_evaluation(job["TrainingJobName"]) else "model_artifact"
@@ -28,6 +28,14 @@ def report(job: Mapping[str, Any]) -> None:
         records.writes(kind, stored.uri, stored.etag)
     records.counts(billable_seconds=int(job.get("BillableTimeInSeconds", 0)))
     records.costs(cost.usd_of_training(job))
+
+
+def _report_channel(uri: str) -> None:
+    """Report a channel: everything under a prefix or, of a job that compares models, a model's artefact."""
+    if stored := None if uri.endswith("/") else storage.find(uri):
+        records.reads("model_artifact", uri, stored.etag)
+    else:
+        records.reads_prefix(uri)
 
 
 def reference(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def evaluation_request(dataset: dict[str, Any], training: dict[str, Any], run_id
         run_id: the DAG run's id; the same run asks for the same job.
     """
     settings, champion = get_settings(), registry.champion()
+    records.reads_image(training["image_uri"])
     name = f"lookbook-evaluate-{dataset['dataset_id'][:8]}-{_hash(run_id + training['job_name'])}"
     channels = {
         "benchmark": f"{dataset['uri']}benchmark/",
