@@ -6,14 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.models.asset import AssetEvent
 from airflow.sdk import DAG, Asset, TaskInstanceState
+from airflow.utils.session import create_session
+from sqlalchemy import select
 
 from lookbook import storage
 from lookbook.catalog import tables
 from lookbook.lineage import records
 from lookbook_airflow.lineage import collect_lineage, traced_short_circuit, traced_task
 
-SHELF = Asset(name="shelf", uri="lookbook://test/shelf")
+SHELF = Asset(name="shelf", uri="lookbook://catalog/shelf")
+
+
+def events_of(dag_run: Any) -> list[AssetEvent]:
+    with create_session() as session:
+        return list(session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == dag_run.run_id)))
 
 
 def a_dag(name: str) -> tuple[DAG, list[str]]:
@@ -38,6 +46,8 @@ def a_dag(name: str) -> tuple[DAG, list[str]]:
         def publish(items: Any) -> dict[str, int]:
             """Publish."""
             records.counts(published=len(items[:]))
+            records.writes("table", "catalog.shelf", 7)
+            records.outputs_cost(1.5)
             return {"published": 2}
 
         publish(work.expand(item=plan())) >> collect_lineage()
@@ -58,7 +68,7 @@ def test_every_task_instance_leaves_its_record_where_people_look(run_dag: Callab
         for ti in dag_run.get_task_instances()
         if ti.task_id == "work"
     }
-    assert mapped[1]["outputs"] == [{"kind": "object", "name": "s3://lookbook/b", "version": "etag"}]
+    assert [(made["name"], made["version"]) for made in mapped[1]["outputs"]] == [("s3://lookbook/b", "etag")]
 
     rows = tables.read("lineage.runs").to_pylist()
     assert {(row["task_id"], row["map_index"]) for row in rows} == {
@@ -68,6 +78,21 @@ def test_every_task_instance_leaves_its_record_where_people_look(run_dag: Callab
         ("publish", -1),
     }
     assert {row["run_id"] for row in rows} == {dag_run.run_id}
+
+
+@pytest.mark.usefixtures("aws_server")
+def test_an_asset_event_says_in_short_what_was_published_and_where_the_record_is(run_dag: Callable[..., Any]) -> None:
+    dag, _ = a_dag("lineage_of_an_event")
+    dag_run = run_dag(dag)
+    (event,) = events_of(dag_run)
+    record = storage.read_json(event.extra["record"])
+    assert event.extra == {
+        "task": record["task"],
+        "snapshot": "7",
+        "counts": {"published": 2},
+        "cost_usd": 1.5,
+        "record": f"s3://lookbook/lineage/lineage_of_an_event/{storage.key_part(dag_run.run_id)}/publish/-1.json",
+    }
 
 
 @pytest.mark.usefixtures("aws_server")
