@@ -11,6 +11,8 @@ from airflow.providers.amazon.aws.operators.sagemaker import (
 from tests.local_aws.conftest import IMAGE, ROLE, Account, tar
 from tests.plugins.operators import Run, one_task, ours_and, result, unique
 
+from lookbook import storage
+from lookbook.settings import get_settings
 from lookbook_airflow.operators.sagemaker import (
     EndpointConfigOperator,
     EndpointOperator,
@@ -24,9 +26,21 @@ def deploy(run_dag: Run, endpoint: str, config: str, operator: Any = EndpointOpe
     return run_dag(one_task(operator, config=request, **arguments))
 
 
+def lineage(dag_run: Any) -> dict[str, Any]:
+    (ti,) = dag_run.get_task_instances()
+    found: dict[str, Any] = ti.xcom_pull(task_ids="task", key="lineage")
+    return found
+
+
+def touched(dag_run: Any, side: str) -> list[tuple[str, str, str]]:
+    return [(dataset["kind"], dataset["name"], dataset["version"]) for dataset in lineage(dag_run)[side]]
+
+
 def test_an_endpoint_is_created_then_updated_then_left_alone(account: Account, run_dag: Run) -> None:
     endpoint, one, two = unique("endpoint"), account.model(unique("m")), account.model(unique("m"), weights="v2")
-    assert deploy(run_dag, endpoint, one).state == "success"
+    first = deploy(run_dag, endpoint, one)
+    assert touched(first, "outputs") == [("endpoint_config", endpoint, one)]
+    assert [kind for kind, _, _ in touched(first, "inputs")] == ["image"]
     assert account.ask(endpoint)["model"] == "v1"
     assert deploy(run_dag, endpoint, two).state == "success"
     answer = account.ask(endpoint)
@@ -71,9 +85,18 @@ def test_a_model_and_its_config_are_made_once(account: Account, run_dag: Run) ->
     variant = {"VariantName": "all", "ModelName": name, "InstanceType": "ml.g5.xlarge", "InitialInstanceCount": 1}
     config = {"EndpointConfigName": name, "ProductionVariants": [variant]}
     for _ in range(2):
-        assert run_dag(one_task(ModelOperator, config=model)).state == "success"
-        assert run_dag(one_task(EndpointConfigOperator, config=config)).state == "success"
+        modelled = run_dag(one_task(ModelOperator, config=model))
+        configured = run_dag(one_task(EndpointConfigOperator, config=config))
+        assert (modelled.state, configured.state) == ("success", "success")
     assert len(account.sagemaker.list_models(NameContains=name)["Models"]) == 1
+    artefact = storage.find(container["ModelDataUrl"])
+    assert artefact and touched(modelled, "inputs") == [
+        ("image", IMAGE, IMAGE.partition(":")[2] or "latest"),
+        ("model_artifact", artefact.uri, artefact.etag),
+    ]
+    assert touched(configured, "outputs") == [("endpoint_config", get_settings().endpoint_name, name)]
+    arns = [lineage(modelled)["details"]["model_arn"], lineage(configured)["details"]["endpoint_config_arn"]]
+    assert arns == [result(modelled)["model_arn"], result(configured)["endpoint_config_arn"]]
 
 
 def test_an_artefact_is_registered_once(account: Account, run_dag: Run) -> None:

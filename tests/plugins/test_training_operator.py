@@ -20,10 +20,12 @@ from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger
 from airflow.sdk.exceptions import TaskDeferred
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from tests.local_aws.conftest import Account, training_request, wait_for
+from tests.local_aws.conftest import IMAGE, Account, training_request, wait_for
 from tests.plugins.operators import Run, one_task, ours_and, result, unique
 
+from lookbook import storage
 from lookbook.settings import get_settings
+from lookbook.training import cost
 from lookbook_airflow.console_links import TrainingJobLink, TrainingLogLink
 from lookbook_airflow.operators import jobs as ours
 from lookbook_airflow.operators.training import TrainingJobOperator
@@ -57,8 +59,17 @@ def test_a_training_task_returns_a_reference_and_leaves_lineage(
     assert reference["job_name"] == name
     assert reference["model_data"] == f"s3://data/jobs/{name}/output/model.tar.gz"
     (ti,) = dag_run.get_task_instances()
-    outputs = ti.xcom_pull(task_ids="task", key="lineage")["outputs"]
-    assert {"kind": "training_job", "name": name, "version": reference["job_arn"]} in outputs
+    lineage = ti.xcom_pull(task_ids="task", key="lineage")
+    artefact = storage.find(reference["model_data"])
+    assert artefact and [(made["kind"], made["name"], made["version"]) for made in lineage["outputs"]] == [
+        ("training_job", name, reference["job_arn"]),
+        ("model_artifact", artefact.uri, artefact.etag),
+    ]
+    assert {(read["kind"], read["name"]) for read in lineage["inputs"]} == {
+        ("prefix", "s3://data/train/"),
+        ("image", IMAGE),
+    }
+    assert lineage["cost_usd"] == cost.usd_of("ml.g5.xlarge", lineage["counts"]["billable_seconds"])
 
 
 @ours_and(TrainingJobOperator, SageMakerTrainingOperator, "appends a timestamp and starts a second paid job on a retry")
