@@ -13,7 +13,7 @@ import httpx
 import psutil
 
 from laptop import bootstrap, record
-from laptop.airflow_api import AirflowApi
+from laptop.airflow_api import NO_CERTIFICATES, AirflowApi
 from laptop.components import AIRFLOW, LOCAL_AWS, Component, all_components, local_aws
 from laptop.environment import adopt, images_text, process_environment
 from laptop.errors import LaptopError
@@ -106,7 +106,7 @@ def health(known: Record, places: Places) -> dict[str, str]:
     """Return what each component says of itself, ``healthy`` when it is well; one that doesn't answer is absent."""
     answers: dict[str, str] = {}
     try:
-        answer = httpx.get(f"{known.ports.aws_url}/_local/health", timeout=5)
+        answer = httpx.get(f"{known.ports.aws_url}/_local/health", timeout=5, verify=NO_CERTIFICATES)
         answers[LOCAL_AWS] = "healthy" if answer.is_success else f"HTTP {answer.status_code}"
     except httpx.TransportError:
         pass  # absent: not listening yet, or no longer
