@@ -6,14 +6,19 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, RetryAction, TriggerRule, XComArg
 
 from lookbook.errors import PermanentError, RetryableError
+from lookbook_airflow.clearing import parts
 from lookbook_airflow.defaults import POOL_SLOTS, RETRY_POLICY, Tag
+from lookbook_airflow.notifiers import FailureNotifier, QuestionNotifier, RefusalNotifier, RunFailureNotifier
 from lookbook_airflow.operators.approval import ApprovalIfNeededOperator
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -45,6 +50,7 @@ def test_a_dag_documents_itself(dag_id: str, dags: dict[str, DAG]) -> None:
     dag = dags[dag_id]
     assert dag.doc_md and "Safe to clear?" in dag.doc_md and "docs/runbooks" in dag.doc_md
     assert dag.dag_display_name != dag_id
+    assert dag.description and not set("*`") & set(dag.description)
     params = [dag.params.get_param(name) for name in dag.params]
     assert all(param.schema.get("title") and param.description for param in params)
 
@@ -94,9 +100,47 @@ def test_what_cannot_pass_is_not_tried_again(error: Exception, action: RetryActi
 
 
 @pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
-def test_every_task_says_what_it_does(dag_id: str, dags: dict[str, DAG]) -> None:
-    undocumented = [task.task_id for task in dags[dag_id].tasks if not task.doc_md]
-    assert undocumented == []
+def test_every_task_says_what_it_does_and_whether_it_is_safe_to_clear(dag_id: str, dags: dict[str, DAG]) -> None:
+    for task in dags[dag_id].tasks:
+        does, clear = parts(task.doc_md)
+        assert does, task.task_id
+        assert clear.startswith(("Yes: ", "Not once ", "While the run goes on. ")), task.task_id
+
+
+def test_a_task_that_must_not_be_cleared_at_any_time_says_so(dags: dict[str, DAG]) -> None:
+    assert parts(dags["rollback_attribute_model"].get_task("choose").doc_md)[1].startswith("Not once `settle` is done")
+    assert parts(dags["shadow_attribute_model"].get_task("watch").doc_md)[1].startswith("While the run goes on.")
+
+
+def kinds(callbacks: Any) -> list[type]:
+    """What is called, whether Airflow keeps it as one or as a list."""
+    return [type(callback) for callback in (callbacks if isinstance(callbacks, list) else [callbacks])]
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_people_are_told_when_a_task_or_a_run_fails(dag_id: str, dags: dict[str, DAG]) -> None:
+    assert kinds(dags[dag_id].on_failure_callback) == [RunFailureNotifier]
+    for task in dags[dag_id].tasks:
+        assert kinds(task.on_failure_callback) == [FailureNotifier]
+
+
+def test_people_are_told_when_the_gate_refuses_and_when_a_question_waits(dags: dict[str, DAG]) -> None:
+    retrain, describe = dags["retrain_attribute_model"], dags["describe_products"]
+    assert kinds(retrain.get_task("gate").on_success_callback) == [RefusalNotifier]
+    for asking in (
+        retrain.get_task("approve_cost"),
+        retrain.get_task("approve_model"),
+        describe.get_task("approve_cost"),
+    ):
+        assert kinds(asking.notifiers) == [QuestionNotifier]
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "hours"), [("ingest_drop", 4), ("retrain_attribute_model", 24), ("describe_products", 12)]
+)
+def test_the_runs_of_a_week_have_deadlines(dag_id: str, hours: float, dags: dict[str, DAG]) -> None:
+    [alert] = dags[dag_id].deadline
+    assert alert.interval == timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("dag_id", sorted({path.stem for path in FILES} - WITHOUT_LINEAGE))
@@ -104,6 +148,9 @@ def test_every_run_ends_with_its_lineage_committed(dag_id: str, dags: dict[str, 
     last = dags[dag_id].get_task("collect_lineage")
     assert last.is_teardown
     assert last.downstream_task_ids == set()
+    before = last.get_flat_relative_ids(upstream=True)
+    leaving = {task.task_id for task in dags[dag_id].tasks if not isinstance(task, EmptyOperator)} - {last.task_id}
+    assert leaving - before == set(), "what these leave would not be committed with the run"
 
 
 def test_nothing_watches_for_drops_unless_a_queue_is_set(dags: dict[str, DAG]) -> None:
