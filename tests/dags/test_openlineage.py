@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.bases.operator import BaseOperator
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from lookbook_airflow.openlineage import RecordExtractor
 
@@ -19,7 +20,7 @@ def operators() -> set[type[BaseOperator]]:
     bag = DagBag(dag_folder=str(DAGS))
     assert bag.import_errors == {}
     tasks = [task for dag in bag.dags.values() for task in dag.tasks]
-    return {getattr(task, "operator_class", type(task)) for task in tasks}
+    return {task.operator_class if isinstance(task, MappedOperator) else type(task) for task in tasks}
 
 
 def leaves_records(operator: type[BaseOperator]) -> bool:
