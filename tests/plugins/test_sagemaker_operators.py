@@ -12,6 +12,7 @@ from tests.local_aws.conftest import IMAGE, ROLE, Account, tar
 from tests.plugins.operators import Run, one_task, ours_and, result, unique
 
 from lookbook import storage
+from lookbook.lineage import sagemaker_ml
 from lookbook.settings import get_settings
 from lookbook_airflow.operators.sagemaker import (
     EndpointConfigOperator,
@@ -111,3 +112,17 @@ def test_an_artefact_is_registered_once(account: Account, run_dag: Run) -> None:
     packages = account.sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"]
     assert arns == {package["ModelPackageArn"] for package in packages}
     assert len(packages) == 1
+
+
+def test_a_registered_package_is_told_to_sagemakers_lineage(
+    account: Account, run_dag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(sagemaker_ml, "record_model", told.append)
+    arguments = {
+        "image_uri": IMAGE,
+        "model_url": "s3://data/model.tar.gz",
+        "package_group_name": unique("group"),
+        "extras": {"ClientToken": unique("token")},
+    }
+    assert told == [result(run_dag(one_task(RegisterModelVersionOperator, **arguments)))]
