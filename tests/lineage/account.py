@@ -11,6 +11,8 @@ import pytest
 from lookbook import aws
 from lookbook.settings import get_settings
 
+_TIMEOUT_S = 60  # a machine with more to do than these tests answers late
+
 
 @contextmanager
 def kept(moto_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
@@ -18,8 +20,8 @@ def kept(moto_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     A file's own fixture ``fresh_settings`` with the scope of the module wraps it, in place of that of every test.
     """
-    httpx.post(f"{moto_server}/moto-api/reset").raise_for_status()
-    httpx.put(f"{moto_server}/lookbook").raise_for_status()
+    httpx.post(f"{moto_server}/moto-api/reset", timeout=_TIMEOUT_S).raise_for_status()
+    httpx.put(f"{moto_server}/lookbook", timeout=_TIMEOUT_S).raise_for_status()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
