@@ -20,11 +20,13 @@ from tests.drops.small import DROP_ID, line
 from tests.lineage.openlineage import marquez
 from tests.lineage.openlineage.marquez import Marquez, upstream
 from tests.lineage.openlineage.schemas import problems
+from tests.lineage.openlineage.test_datasets import VERDICT
 
 from laptop.environment import _airflow_lineage
 from laptop.places import places
 from lookbook import drops, storage
 from lookbook.catalog import tables
+from lookbook.errors import PermanentError
 from lookbook.lineage import records
 from lookbook.lineage.openlineage import datasets
 from lookbook_airflow.lineage import traced_task
@@ -58,12 +60,12 @@ def sends(monkeypatch: pytest.MonkeyPatch, *transports: dict[str, Any]) -> None:
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps(composite))
 
 
-def ingest(run_dag: Callable[..., Any], directory: Path, **parameters: Any) -> Any:
+def ingest(run_dag: Callable[..., Any], directory: Path) -> Any:
     """Ingest a drop of five rows, of which one has no picture."""
     drops.upload(small.write_directory(directory / "drop", *(line(number) for number in range(1, 6))), DROP_ID)
     storage.delete(f"s3://lookbook/drops/{DROP_ID}/images/5.jpg")
     dag = DagBag(dag_folder=str(DAGS / "ingest_drop.py")).dags["ingest_drop"]
-    return run_dag(dag, run_conf={"drop": DROP_ID} | parameters)
+    return run_dag(dag, run_conf={"drop": DROP_ID})
 
 
 def of_task(events: list[Event], task_id: str, state: str) -> Event:
@@ -117,14 +119,26 @@ def test_an_ingest_is_told_task_by_task_and_leads_back_to_the_drop(
 
 
 @pytest.mark.usefixtures("aws_server")
-def test_a_refused_drop_tells_what_was_wrong_with_it(told: Told, run_dag: Callable[..., Any], tmp_path: Path) -> None:
-    assert ingest(run_dag, tmp_path, max_rejected_share=0.1).state == "failed"
+def test_a_drop_that_is_refused_tells_what_was_wrong_with_it(told: Told, run_dag: Callable[..., Any]) -> None:
+    staged = f"s3://lookbook/staging/{DROP_ID}/f"
 
+    with DAG("told_of_a_refusal", schedule=None, catchup=False) as dag:
+
+        @traced_task
+        def validate() -> None:
+            """Do what validation does to a drop that it refuses: leave its verdict and raise."""
+            records.reads_object(storage.write_bytes(f"{staged}/candidates.parquet", b"rows"))
+            records.writes_object(storage.write_json(f"{staged}/validation.json", VERDICT))
+            raise PermanentError("the drop is refused")
+
+        validate()
+
+    assert run_dag(dag).state == "failed"
     refused = of_task(told(), "validate", "FAIL")
     assert problems(refused) == []
-    [candidates] = [one for one in refused["inputs"] if one["name"].endswith("candidates.parquet")]
+    [candidates] = refused["inputs"]
     found = {one["name"]: one for one in candidates["inputFacets"]["dataQualityAssertions"]["assertions"]}
-    assert (found["picture_problem"]["success"], found["picture_problem"]["actual"]) == (False, "1 rows")
+    assert (found["picture_problem"]["success"], found["picture_problem"]["actual"]) == (False, "3 rows")
     assert found["no_rows"]["success"]
 
 
@@ -135,7 +149,7 @@ def test_a_collector_that_hangs_holds_no_task_and_fails_none(
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__EXECUTION_TIMEOUT", "1")
     with socket.create_server(("127.0.0.1", 0)) as mute:
         host, port = mute.getsockname()
-        sends(monkeypatch, {"type": "http", "url": f"http://{host}:{port}", "timeout": 60})
+        sends(monkeypatch, {"type": "http", "url": f"http://{host}:{port}", "timeout": 60, "retry": {"total": 0}})
         assert run_dag(a_task("told_to_nobody")).state == "success"
     assert caplog.text.count("did not finish within execution_timeout=1s") == 2
 
@@ -148,7 +162,7 @@ def test_a_collector_that_is_down_fails_no_task(
         host, port = closed.getsockname()
     sends(monkeypatch, {"type": "http", "url": f"http://{host}:{port}", "retry": {"total": 0}})
     assert run_dag(a_task("told_to_a_closed_door")).state == "success"
-    assert "Failed to emit OpenLineage `COMPLETE` event" in caplog.text
+    assert caplog.text.count("failed to emit event with error: HTTPConnectionPool") == 2
 
 
 @pytest.mark.usefixtures("aws_server")
