@@ -45,5 +45,5 @@ def test_the_arrow_from_a_broken_link_is_broken() -> None:
 
 def test_of_an_address_the_end_is_shown_which_tells_it_apart() -> None:
     [box] = graph.draw(graph.numbered(Link("row", "s3://lookbook/drops/2026-11-16/styles.csv line 2", "x" * 64))).boxes
-    assert (box.name, len(box.version)) == ("styles.csv line 2", 29)
+    assert (box.name, len(box.version)) == ("styles.csv line 2", 26)
     assert box.group == "catalogue"

@@ -56,6 +56,7 @@ def test_catalogue_and_model_stand_side_by_side_and_where_they_differ_it_is_said
     assert found["Fabric"][:2] == ["Linen", "Linen"] and found["Fabric"][2] == "0.600"
     assert found["Fit"][:2] == ["Regular", "–"] and found["Fit"][4] == "catalogue only"
     assert found["Neck"][5] == "Round Neck(catalogue)"
+    assert found["Article Type"][:2] == ["Shirts", "–"], "a column of the catalogue, and no attribute"
     [differing] = page.css("tr.differs th")
     assert differing.text() == "Neck"
 

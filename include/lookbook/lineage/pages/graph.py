@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 196, 58  # of a box, in the drawing's units, which are pixels at
 _COLUMN, _ROW = WIDTH + 44, HEIGHT + 14
 _MARGIN = 6
 _HEAD = 2  # units between an arrow's head and the box it points to
-_CHARACTERS = 29  # of a name that fit into a box
+_CHARACTERS = 26  # of a name that fit into a box
 
 _GROUPS = {
     **dict.fromkeys(("description", "request", "prompt", "facts", "result"), "text"),

@@ -162,8 +162,10 @@ def _answers(drop_id: str, product_id: str, description: Row) -> list[Row]:
 
 def _attributes(row: Row, description: Row, answers: Sequence[Row]) -> Iterator[Attribute]:
     """Yield the attributes that somebody stated something about: those of the description first, as it has them."""
-    catalogue = dict(row.get("attributes") or ())
     facts = {fact["attribute"]: fact for fact in description.get("facts") or ()}
+    # Some facts (brand, season …) are columns of the catalogue and none of its attributes.
+    stated = {name: fact["value"] for name, fact in facts.items() if fact["source"] == "catalogue"}
+    catalogue = stated | dict(row.get("attributes") or ())
     predicted = {answer["attribute"]: answer for answer in answers}
     for name in dict.fromkeys([*facts, *sorted({*catalogue, *predicted})]):
         yield _attribute(name, catalogue.get(name), predicted.get(name, {}), facts.get(name, {}))
