@@ -90,7 +90,8 @@ def test_a_batch_task_returns_a_reference_shows_its_progress_and_leaves_lineage(
     assert len(answered(job)) == RECORDS
     (ti,) = dag_run.get_task_instances()
     lineage = ti.xcom_pull(task_ids="task", key="lineage")
-    assert {"kind": "batch_job", "name": job["jobName"], "version": reference["job_arn"]} in lineage["outputs"]
+    made = {(dataset["kind"], dataset["name"], dataset["version"]) for dataset in lineage["outputs"]}
+    assert ("batch_job", job["jobName"], reference["job_arn"]) in made
     assert f"Records of batch job {job['jobName']}: {RECORDS} of {RECORDS}" in capsys.readouterr().out + caplog.text
 
 

@@ -11,6 +11,7 @@ from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTransformO
 from tests.local_aws.conftest import Account, wait_for
 from tests.plugins.operators import Run, one_task, ours_and, result, unique
 
+from lookbook import storage
 from lookbook_airflow.operators.transform import TransformJobOperator
 from lookbook_airflow.triggers import TransformJobTrigger
 
@@ -68,7 +69,12 @@ def test_a_transform_task_returns_a_reference_shows_its_progress_and_leaves_line
     assert reference["output_uri"] == f"s3://data/{name}/out/"
     (ti,) = dag_run.get_task_instances()
     lineage = ti.xcom_pull(task_ids="task", key="lineage")
-    assert {"kind": "transform_job", "name": name, "version": reference["job_arn"]} in lineage["outputs"]
+    made = {(dataset["kind"], dataset["name"], dataset["version"]) for dataset in lineage["outputs"]}
+    assert ("transform_job", name, reference["job_arn"]) in made
+    manifest = storage.find(reference["manifest_uri"])
+    read = {(dataset["kind"], dataset["name"], dataset["version"]) for dataset in lineage["inputs"]}
+    assert manifest and ("object", manifest.uri, manifest.etag) in read
+    assert lineage["cost_usd"] > 0
     assert lineage["counts"] == {"results": 2}
     assert f"Pictures of transform job {name}: 2 of 2" in capsys.readouterr().out + caplog.text
 
