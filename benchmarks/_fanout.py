@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from laptop import record, supervisor
 from laptop.airflow_api import AirflowApi, DagRun
 from laptop.environment import adopt, process_environment
 from laptop.keys import load_or_create
-from laptop.places import Places
+from laptop.places import REPOSITORY, Places
 from laptop.ports import Ports, next_free
 from laptop.processes import family
 from lookbook import storage
@@ -74,12 +74,16 @@ class Timed:
 
 
 @contextmanager
-def platform(**settings: object) -> Iterator[Platform]:
-    """Yield a fresh platform, its writer at 200 ms a call, with ``settings`` as further environment variables."""
+def platform(root: Path = REPOSITORY, **settings: object) -> Iterator[Platform]:
+    """Yield a fresh platform, its writer at 200 ms a call, with ``settings`` as further environment variables.
+
+    It runs what is in ``root``.
+    """
     os.environ.update(
         {name: str(value) for name, value in ({"LOCAL_AWS_BEDROCK_LATENCY_MS": LATENCY_MS} | settings).items()}
     )
-    with installation() as (here, _):
+    with installation() as (state, _):
+        here = replace(state, root=root)
         wanted = Ports(airflow=next_free(19_080), aws=next_free(15_566))
         known = supervisor.up(here, wanted, lambda line: print(line, file=sys.stderr))
         keys = load_or_create(here)
