@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 PRODUCTS = 200
 WATCH = "watch_drops"
 UPLOAD = "import pathlib, sys; from lookbook import drops; drops.upload(pathlib.Path(sys.argv[1]), sys.argv[2])"
+SHOW = "import json, sys; from lookbook import storage; print(json.dumps(storage.read_json(sys.argv[1])))"
 # What is skipped where all goes well: the way back of a deployment; a run for each of several drops, and for so few
 # products batch transform and batch jobs.
 NEEDLESS = {
@@ -205,13 +206,16 @@ def test_each_product_is_a_mapped_task_named_by_it(api: AirflowApi, published: d
     assert labels == {row["product_id"] for row in published["catalog.products"]}
 
 
-def test_the_published_drop_is_an_event_with_its_partition_and_lineage(api: AirflowApi) -> None:
+def test_the_published_drop_is_an_event_with_its_partition_and_lineage(api: AirflowApi, demo: Demo) -> None:
     (run,) = api.runs(INGEST)
     (event,) = api.asset_events(run)
 
     assert event["name"] == "product_catalog"
     assert event["partition_key"] == run.partition_key
-    assert event["extra"]["outputs"]
+    assert event["extra"]["counts"]["published"]
+    record = json.loads(in_platform(demo, "python", "-c", SHOW, event["extra"]["record"]).splitlines()[-1])
+    assert record["task"] == event["extra"]["task"]
+    assert event["extra"]["snapshot"] in [made["version"] for made in record["outputs"]]
 
 
 def test_the_task_that_validates_links_to_data_docs_that_need_a_login(api: AirflowApi, demo: Demo) -> None:
