@@ -23,6 +23,7 @@ from lookbook.vqa import datasets
 Row = Mapping[str, Any]
 
 _TABLE = "predictions.attributes"
+_COLUMNS = ("attribute", "value", "probability", "abstained", "model_version", "result_uri", "transform_job")
 _TOLD = ("gate", "promoted_by", "promoted_because", "evaluation_page")
 
 
@@ -51,7 +52,7 @@ def _answers(row: Row, version: str, view: View, runs: Runs) -> list[Row]:
     if snapshot is not None and not view.knows(snapshot):
         return []
     of_product = And(tables.equals("drop_id", row["drop_id"]), tables.equals("product_id", row["product_id"]))
-    found = view.rows(of_product, snapshot=snapshot).to_pylist()
+    found = view.rows(of_product, _COLUMNS, snapshot).to_pylist()
     return [answer for answer in found if answer["model_version"] == version]
 
 

@@ -6,7 +6,7 @@ here: what was made of it.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -155,7 +155,8 @@ def picture_of(product_id: str) -> tuple[str, str]:
 
 
 def _made(of: _Thing, together: Together) -> _Made:
-    pairs = Counter(View(_PAIRS).rows(of.rows(), ("dataset_id",))["dataset_id"].to_pylist())
+    counted = View(_PAIRS).rows(of.rows(), ("dataset_id",))["dataset_id"].value_counts().to_pylist()
+    pairs = {entry["values"]: entry["counts"] for entry in counted}
     packages = _packages_of(pairs, together)
     versions = [_version(package) for found in packages.values() for package in found]
     answers = together.start(_answers, of.rows(), versions, of.column)

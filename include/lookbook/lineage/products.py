@@ -20,6 +20,10 @@ from lookbook.lineage.together import Together
 Row = Mapping[str, Any]
 
 _TABLE = "catalog.products"
+_COLUMNS = (
+    *("drop_id", "product_id", "display_name", "line_number", "raw_line", "mending"),
+    *("picture_uri", "picture_etag", "styles_json_uri", "styles_json_sha256"),
+)
 _INGESTING = ("read", "requeue", "validate", "publish")  # tasks of ingest_drop and requeue_drop that make a product
 
 
@@ -53,7 +57,7 @@ def _found(row: Row, view: View) -> Row | None:
     if row["products_snapshot"] is not None and not view.knows(row["products_snapshot"]):
         return None
     of_product = And(tables.equals("drop_id", row["drop_id"]), tables.equals("product_id", row["product_id"]))
-    rows = view.rows(of_product, snapshot=row["products_snapshot"]).to_pylist()
+    rows = view.rows(of_product, _COLUMNS, row["products_snapshot"]).to_pylist()
     return rows[0] if rows else None
 
 

@@ -25,6 +25,13 @@ from lookbook.lineage.together import Together
 Row = Mapping[str, Any]
 
 _TABLE = "descriptions.descriptions"
+_COLUMNS = (
+    *("drop_id", "product_id", "status", "reasons", "description", "facts", "differences", "input_hash", "result_uri"),
+    *("prompt_version", "prompt_sha256", "text_model_id", "request_id", "input_tokens", "output_tokens", "cost_usd"),
+    *("attribute_model_version", "endpoint_config", "products_snapshot", "picture_sha256"),
+    *("dag_id", "run_id", "task_id", "map_index"),
+    *("review", "edited", "reviewed_by", "reviewed_at", "review_reason"),
+)
 
 
 def chain(product_id: str, drop_id: str | None = None) -> Chain:
@@ -49,7 +56,7 @@ def _row(product_id: str, drop_id: str | None) -> Row:
     drops = [drop_id] if drop_id else view.partitions_with("product_id", product_id)[-1:]
     for drop in drops:
         of_product = And(tables.equals("drop_id", drop), tables.equals("product_id", product_id))
-        if rows := view.rows(of_product).to_pylist():
+        if rows := view.rows(of_product, _COLUMNS).to_pylist():
             return rows[0]  # type: ignore[no-any-return]
     where = f" in drop {drop_id}" if drop_id else ""
     raise PermanentError(f"Product {product_id} has no description{where}. Run describe_products for its drop.")
