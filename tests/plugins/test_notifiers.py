@@ -194,24 +194,31 @@ def test_of_many_failures_of_a_mapped_task_the_first_is_told(run_dag: Run, mailb
     assert re.fullmatch(r"tells_of_many\.describe\[[123]\] failed \(try 1 of 1\)", first)
 
 
+_STATES = ("success", "failed")  # of a task by how many instances failed
+
+
 def end_of_run(**failed: int) -> Any:
-    """The context of a run's end, of whose tasks so many instances failed."""
+    """The context of a run's end, of whose tasks so many instances failed; more than one are those of a mapped task."""
 
-    def count(dag_id: str, task_ids: list[str], run_ids: list[str], states: list[str]) -> int:
-        assert (run_ids, states) == (["manual__1"], ["failed"])
-        return sum(failed[task_id] for task_id in task_ids)
+    found = {}
+    for name, number in failed.items():
+        found |= {f"{name}_{index}": "failed" for index in range(number)} if number > 1 else {name: _STATES[number]}
 
-    ti = SimpleNamespace(dag_id="describe_products", run_id="manual__1", get_ti_count=count)
+    def states(dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
+        assert (dag_id, task_ids, run_ids) == ("describe_products", list(failed), ["manual__1"])
+        return {"manual__1": found}
+
+    ti = SimpleNamespace(dag_id="describe_products", run_id="manual__1", get_task_states=states)
     dag = SimpleNamespace(dag_id="describe_products", task_ids=list(failed))
     dag_run = SimpleNamespace(partition_key="2026-11-16", conf={})
     return {"dag": dag, "run_id": "manual__1", "ti": ti, "dag_run": dag_run, "reason": "task_failure"}
 
 
 def test_a_run_tells_how_many_of_its_mapped_tasks_failed(mailbox: Mailbox) -> None:
-    RunFailureNotifier()(end_of_run(plan=0, describe=200, publish=1))
+    RunFailureNotifier()(end_of_run(plan=0, describe_rest=200, publish=1))
     [mail] = mailbox.mails
     assert mail["subject"] == "The run of describe_products, drop 2026-11-16, failed"
-    assert "Failed tasks: describe (200), publish (1)" in mail.get_body(("html",)).get_content()
+    assert "Failed tasks: describe_rest (200), publish (1)" in mail.get_body(("html",)).get_content()
 
 
 def test_a_run_tells_nothing_that_its_tasks_have_told(mailbox: Mailbox) -> None:
@@ -228,11 +235,11 @@ def test_a_run_that_failed_although_no_task_did_is_told(mailbox: Mailbox) -> Non
 
 
 def test_a_run_whose_tasks_nobody_can_count_is_told(mailbox: Mailbox) -> None:
-    def refuse(*_: Any, **__: Any) -> int:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise ConnectionError("the API server is down")
 
     context = end_of_run(describe=1)
-    context["ti"].get_ti_count = refuse
+    context["ti"].get_task_states = refuse
     RunFailureNotifier()(context)
     assert mailbox.subjects() == ["The run of describe_products, drop 2026-11-16, failed"]
 
