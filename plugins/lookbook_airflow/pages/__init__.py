@@ -29,7 +29,7 @@ def views() -> list[dict[str, Any]]:
     The UI puts the ids of what is being looked at in place of the names in braces, percent-encoded.
     """
     shown = {"name": "Lineage", "icon": _icon("#3d4a5c"), "icon_dark_mode": _icon("#8fa3bf")}
-    entry = {"destination": "nav", "url_route": "lineage", "href": page_path("lineage"), "nav_top_level": True}
+    entry = {"destination": "nav", "url_route": "lineage", "href": page_path("lineage")}
     of_run = {"destination": "dag_run", "url_route": "lineage-run", "href": "runs/{DAG_ID}/{RUN_ID}"}
     of_task = {
         "destination": "task_instance",
@@ -37,7 +37,7 @@ def views() -> list[dict[str, Any]]:
         "href": "tasks/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}",
     }
     tabs = [tab | {"href": f"{page_path('lineage')}/{tab['href']}"} for tab in (of_run, of_task)]
-    return [shown | view for view in (entry, *tabs)]
+    return [{**shown, **entry, "nav_top_level": True}, *({**shown, **tab} for tab in tabs)]
 
 
 def _icon(colour: str) -> str:
