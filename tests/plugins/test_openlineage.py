@@ -95,7 +95,7 @@ def test_an_ingest_is_told_task_by_task_and_leads_back_to_the_drop(
         sends(monkeypatch, file, {"type": "http", "url": url, "retry": {"total": 0}})
         dag_run = ingest(run_dag, tmp_path)
         start = "dataset:s3://lookbook/warehouse:catalog.products"
-        graph = httpx.get(f"{url}/api/v1/lineage", params={"nodeId": start}).json()["graph"]
+        graph = httpx.get(f"{url}/api/v1/lineage", params={"nodeId": start}, timeout=60).json()["graph"]
     assert dag_run.state == "success"
 
     events = told()

@@ -102,7 +102,7 @@ def upstream(graph: list[dict[str, Any]], start: str) -> set[str]:
     found: set[str] = set()
     ahead = [start]
     while ahead:
-        fresh = set(into[ahead.pop()]) - found
+        fresh = set(into.get(ahead.pop(), [])) - found  # the graph ends somewhere
         found |= fresh
         ahead += fresh
     return found
