@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.lineage.openlineage.marquez import Marquez, upstream
+from tests.lineage.openlineage.schemas import problems
 
 from laptop import record, supervisor
 from laptop.airflow_api import AirflowApi
@@ -181,6 +183,24 @@ def test_lineage_leads_from_a_description_to_the_pictures_checksum(demo: Demo, p
 
     assert f"sha256 {product['picture_sha256']}" in chain
     assert "The chain is whole" in chain
+
+
+def test_openlineage_leads_from_the_descriptions_back_to_the_drop(demo: Demo) -> None:
+    events = [json.loads(line) for line in demo.here.openlineage_file.read_text().splitlines()]
+    replay = Marquez()
+    for event in events:
+        replay.record(event)
+    start = "dataset:s3://lookbook/warehouse:descriptions.descriptions"
+    origins = upstream(replay.graph(start), start)
+
+    one_each = {(event["job"]["name"], event["eventType"]): event for event in events}
+    assert [found for event in one_each.values() for found in problems(event)] == []
+    assert {one.rpartition("/")[2] for one in origins if ":drops/" in one} == {"styles.csv", "styles", "images"}
+    assert {
+        f"job:lookbook:{task}" for task in ("ingest_drop.publish", f"{RETRAIN}.train", f"{DESCRIBE}.describe")
+    } < origins
+    for part in ("model-package-group/", "lookbook://prompts:"):
+        assert [one for one in origins if part in one], part
 
 
 def test_the_three_dags_ran_once_each_and_every_task_that_was_needed_succeeded(api: AirflowApi, demo: Demo) -> None:
