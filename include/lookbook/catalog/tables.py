@@ -186,7 +186,7 @@ def _partition(name: str, row_filter: str | BooleanExpression | None) -> str | N
     """Return the one partition that a filter confines to, ``None`` where it may be several or none."""
     if isinstance(row_filter, And):
         return _partition(name, row_filter.left) or _partition(name, row_filter.right)
-    if not isinstance(row_filter, EqualTo) or str(row_filter.term.name) != TABLES[name].names[0]:
+    if not isinstance(row_filter, EqualTo) or row_filter.term != Reference(TABLES[name].names[0]):
         return None
     return str(row_filter.literal.value)
 

@@ -75,7 +75,8 @@ def run(frame: pd.DataFrame, drop_id: str, run_name: str, site: dict[str, Any], 
     )
     result = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=RunIdentifier(run_name=run_name))
     ((identifier, validation),) = result.run_results.items()
-    return Checked("/".join(identifier.to_tuple()), [_outcome(one) for one in validation.results])
+    result_id = "/".join(identifier.to_tuple())  # type: ignore[no-untyped-call]
+    return Checked(result_id, [_outcome(one) for one in validation.results])
 
 
 def _context(drop_id: str, site: dict[str, Any]) -> EphemeralDataContext:
