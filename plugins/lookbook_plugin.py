@@ -17,6 +17,13 @@ class LookbookPlugin(AirflowPlugin):
     listeners: ClassVar[list[Any]] = [notes]
 
     @cached_property
+    def deadline_references(self) -> list[Any]:
+        """From when deadlines count; Airflow finds a reference of ours by asking its plugins."""
+        from lookbook_airflow.deadlines import RunCreated
+
+        return [RunCreated]
+
+    @cached_property
     def global_operator_extra_links(self) -> list[Any]:
         """The button that every task has."""
         from lookbook_airflow.links import LineageLink
