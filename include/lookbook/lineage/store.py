@@ -13,12 +13,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-import pyarrow as pa
-from pyiceberg.expressions import And, BooleanExpression, IsNull, Reference
 
 from lookbook import storage
-from lookbook.catalog import tables
-from lookbook.catalog.schemas import RUNS
 from lookbook.lineage import summaries
 from lookbook.lineage.records import LineageRecord, TaskKey
 from lookbook.settings import get_settings, recorded
@@ -76,18 +72,24 @@ def collect(dag_id: str, run_id: str) -> Collected:
         return Collected(dag_id, run_id, 0, None)
     stored = [orjson.loads(content) for content in storage.read_all(uris) if content]
     rows = [_row(record) for record in stored]
-    snapshot = tables.replace("lineage.runs", pa.Table.from_pylist(rows, schema=RUNS), _of_run(dag_id, run_id, rows))
-    return Collected(dag_id, run_id, len(rows), snapshot, summaries.of_run(stored))
+    return Collected(dag_id, run_id, len(rows), _commit(dag_id, run_id, rows), summaries.of_run(stored))
 
 
-def _of_run(dag_id: str, run_id: str, rows: Sequence[Mapping[str, Any]]) -> BooleanExpression:
-    """Return the filter for a run's rows; all are about one drop or about none, so that Iceberg looks at no other."""
+def _commit(dag_id: str, run_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Put rows in place of a run's; all are about one drop or about none, so that Iceberg looks at no other."""
+    # Here, since every task imports this module to store its record, and most touch no table.
+    import pyarrow as pa
+    from pyiceberg.expressions import And, IsNull, Reference
+
+    from lookbook.catalog import tables
+    from lookbook.catalog.schemas import RUNS
+
     of_run = And(tables.equals("dag_id", dag_id), tables.equals("run_id", run_id))
     drops = {row["drop_id"] for row in rows}
-    if len(drops) != 1:
-        return of_run
-    (drop_id,) = drops
-    return And(tables.equals("drop_id", drop_id) if drop_id else IsNull(term=Reference("drop_id")), of_run)
+    if len(drops) == 1:
+        (drop_id,) = drops
+        of_run = And(tables.equals("drop_id", drop_id) if drop_id else IsNull(term=Reference("drop_id")), of_run)
+    return tables.replace("lineage.runs", pa.Table.from_pylist(rows, schema=RUNS), of_run)
 
 
 def _row(stored: dict[str, Any]) -> dict[str, Any]:
