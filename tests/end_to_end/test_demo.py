@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.end_to_end import links
 from tests.lineage.openlineage.marquez import Marquez, upstream
 from tests.lineage.openlineage.schemas import problems
 
@@ -183,6 +185,21 @@ def test_lineage_leads_from_a_description_to_the_pictures_checksum(demo: Demo, p
 
     assert f"sha256 {product['picture_sha256']}" in chain
     assert "The chain is whole" in chain
+
+
+def test_the_chains_of_a_hundred_random_descriptions_are_whole(demo: Demo, published: dict[str, Any]) -> None:
+    described = [row for row in published["descriptions.descriptions"] if row["status"] == "published"]
+    chosen = random.sample(sorted(row["product_id"] for row in described), 100)
+
+    told = json.loads(in_platform(demo, "python", "-c", links.CODE, *chosen).splitlines()[-1])
+    account = links.Account(demo.known.ports.aws_url, set(told["snapshots"]), {tuple(one) for one in told["tasks"]})
+
+    assert [problem for chain in told["chains"] for problem in chain["problems"]] == []
+    assert [problem for chain in told["chains"] for problem in account.broken(chain)] == []
+    for chain in told["chains"]:
+        # Of a product without an attribute that a picture shows, the model was asked nothing.
+        assert {link["kind"] for link in links.walk(chain["root"])} in (links.ALWAYS, links.ALWAYS | links.OF_MODEL)
+    assert len(told["chains"]) == 100
 
 
 def test_openlineage_leads_from_the_descriptions_back_to_the_drop(demo: Demo) -> None:
