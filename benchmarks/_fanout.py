@@ -46,7 +46,7 @@ DAG = "describe_products"
 LATENCY_MS = 200
 _API_TIMEOUT_S = 120.0
 _POLL_S = 0.5
-_BUSY = re.compile(r"airflow worker -- LocalExecutor: [0-9a-f-]{36}")  # the task instance's id; "<idle>" without one
+_BUSY = re.compile(r"airflow worker -- LocalExecutor: ([0-9a-f-]{36})")  # the task instance's id; "<idle>" without one
 _COLUMNS = {"gender": "gender", "article_type": "articleType", "season": "season", "usage": "usage"}
 _DRAWN = {
     "article_type": ("Shirts", "Tshirts", "Tops", "Jeans", "Dresses"),
@@ -142,29 +142,39 @@ def timed(at: Platform, run: DagRun) -> Timed:
 
 
 def task_processes(at: Platform) -> list[psutil.Process]:
-    """Return the processes in which tasks run now: the children of workers whose title holds a task's id."""
+    """Return the processes in which tasks run now."""
+    return [process for _, process in _running_tasks(at)]
+
+
+def _running_tasks(at: Platform) -> Iterator[tuple[str, psutil.Process]]:
+    """Yield task instances' ids with their processes: the children of workers whose title holds such an id."""
     known = record.load(at.places)
-    found = []
     for process in family(known.processes if known else (), at.places.state):
         with contextlib.suppress(psutil.Error):  # ended since
             parent = process.parent()
-            if parent and _is_busy(parent):
-                found.append(process)
-    return found
+            if parent and (named := _BUSY.match(" ".join(parent.cmdline()))):
+                yield named[1], process
 
 
 class Peak:
-    """The most that any one task's process took, in bytes, pages that it shares with others included."""
+    """The most that each task's process took, in bytes, pages that it shares with others included."""
 
     def __init__(self, at: Platform) -> None:
         self._at = at
-        self.bytes = 0
+        self._bytes: dict[str, int] = {}
 
     def look(self) -> None:
         """Look at every task that runs now."""
-        for process in task_processes(self._at):
-            if process.is_running():
-                self.bytes = max(self.bytes, _resident(process))
+        for instance, process in _running_tasks(self._at):
+            self._bytes[instance] = max(self._bytes.get(instance, 0), _resident(process))
+
+    def mib(self, run: DagRun) -> dict[str, int]:
+        """Return the most that a process of each of a run's tasks took, in MiB; of short ones it may know nothing."""
+        most: dict[str, int] = {}
+        for task in self._at.api.task_instances(run):
+            if seen := self._bytes.get(task.id or ""):
+                most[task.task_id] = max(most.get(task.task_id, 0), round(seen / 2**20))
+        return most
 
 
 def _resident(process: psutil.Process) -> int:
@@ -172,10 +182,6 @@ def _resident(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
-
-
-def _is_busy(process: psutil.Process) -> bool:
-    return bool(_BUSY.match(" ".join(process.cmdline())))
 
 
 def bare_loop(drop_id: str, concurrency: int) -> float:

@@ -44,7 +44,7 @@ class DagRun:
 class TaskInstance:
     """One task of a run. ``map_index`` is -1 where it isn't mapped, ``state`` empty before it is scheduled.
 
-    ``started`` and ``ended`` are those of its last try.
+    ``started`` and ``ended`` are those of its last try, and so is ``id``, which Airflow's processes call it by.
     """
 
     dag_id: str
@@ -56,6 +56,7 @@ class TaskInstance:
     label: str | None
     started: datetime | None = None
     ended: datetime | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ def _task_instance(entry: dict[str, Any]) -> TaskInstance:
         entry["rendered_map_index"],
         _moment(entry["start_date"]),
         _moment(entry["end_date"]),
+        entry["id"],
     )
 
 

@@ -98,7 +98,7 @@ def test_a_refusal_says_what_was_asked_and_what_was_answered(server: Answers) ->
 def test_a_long_list_is_read_page_by_page(server: Answers) -> None:
     def page(first: int, count: int) -> str:
         entry = '{"dag_id": "d", "dag_run_id": "r", "task_id": "t", "map_index": %d, "state": null, "try_number": 1, '
-        entry += '"rendered_map_index": null, "start_date": null, "end_date": null}'
+        entry += '"id": null, "rendered_map_index": null, "start_date": null, "end_date": null}'
         entries = ", ".join(entry % index for index in range(first, first + count))
         return f'{{"task_instances": [{entries}], "total_entries": 150}}'
 
