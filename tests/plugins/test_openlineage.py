@@ -107,7 +107,8 @@ def test_an_ingest_is_told_task_by_task_and_leads_back_to_the_drop(
         }
 
     published = of_task(events, "publish", "COMPLETE")
-    products, quarantine = published["outputs"]
+    written = {one["name"]: one for one in published["outputs"]}
+    products, quarantine = written["catalog.products"], written["catalog.quarantine"]
     assert products["facets"]["version"]["datasetVersion"] == tables.current_snapshot("catalog.products")
     assert [one["outputFacets"]["outputStatistics"]["rowCount"] for one in (products, quarantine)] == [4, 1]
     assert published["job"]["facets"]["ownership"]["owners"] == [{"name": "data-platform"}]
