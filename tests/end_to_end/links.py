@@ -89,7 +89,7 @@ def walk(link: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _description(account: Account, link: dict[str, Any]) -> bool:
     result = json.loads(account.content(link["details"]["result"]))
     requests = [source["version"] for source in link["sources"] if source["kind"] == "request"]
-    return requests == [result["request_id"]] and link["tasks"] != []
+    return requests == [result["request_id"]] and bool(link["tasks"])
 
 
 def _facts(account: Account, link: dict[str, Any]) -> bool:
@@ -108,7 +108,7 @@ def _row(account: Account, link: dict[str, Any]) -> bool:
 
 def _validation(account: Account, link: dict[str, Any]) -> bool:
     verdict, docs = (account.content(link["details"][name]) for name in ("verdict", "data_docs"))
-    return json.loads(verdict)["rows"] == link["details"]["rows"] and b"Great Expectations" in docs
+    return bool(json.loads(verdict)["rows"] == link["details"]["rows"]) and b"Great Expectations" in docs
 
 
 def _stored(account: Account, link: dict[str, Any]) -> bool:
