@@ -112,7 +112,8 @@ def _validation(account: Account, link: dict[str, Any]) -> bool:
 
 
 def _stored(account: Account, link: dict[str, Any]) -> bool:
-    return hashlib.sha256(account.content(link["name"])).hexdigest() == link["version"].removeprefix("sha256 ")
+    expected = str(link["version"]).removeprefix("sha256 ")
+    return hashlib.sha256(account.content(link["name"])).hexdigest() == expected
 
 
 _CHECKS: dict[str, Callable[[Account, dict[str, Any]], bool]] = {
