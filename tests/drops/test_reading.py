@@ -159,7 +159,9 @@ def test_what_was_read_and_written_is_recorded(bucket: str, tmp_path: Path) -> N
     manifest = drops.fingerprint(drops.discover(DROP_ID))
     with records.recording(records.TaskKey("ingest_drop", "run", "read")) as record:
         candidates = drops.read(manifest.uri)
-    assert [(d.name, d.version) for d in record.inputs] == [(URI, manifest.fingerprint)]
+    [fingerprinted, drop] = record.inputs
+    assert fingerprinted.name == manifest.uri
+    assert (drop.name, drop.version) == (URI, manifest.fingerprint)
     assert [d.name for d in record.outputs] == [candidates.uri]
     assert record.counts == {"rows": 2, "repaired": 0, "too_few_fields": 1, "same_picture": 0, "alike_picture": 0}
     assert record.details == {"vocabulary": "v1"}

@@ -68,7 +68,7 @@ def test_an_endpoint_costs_its_hours_on_each_day(endpoint: str) -> None:
 
 def test_the_hours_in_which_it_was_asked_are_the_drops(endpoint: str) -> None:
     task = TaskKey("describe_products", "run-1", "predict_attributes", drop_id=DROP)
-    store.save(LineageRecord(task, at(20, 23.5), at(21, 0.5)))
+    store.save(LineageRecord(task, at(20, 23.5), "abc1234", "5e77", finished_at=at(21, 0.5)))
     store.collect("describe_products", "run-1")
     asked = [line for line in lines() if line.source == "endpoint in use"]
     assert [(line.day, line.hours, line.drop_id) for line in asked] == [
