@@ -6,9 +6,10 @@ which is what decides how long two hundred mapped tasks take on two cores. Only 
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 
-from lookbook.aws import client
+from lookbook.aws import async_client, client
 
 INHERITED = (
     "aiobotocore.session",
@@ -26,9 +27,16 @@ INHERITED = (
     "lookbook.lineage.openlineage.datasets",
     "lookbook.lineage.store",
     "lookbook.serving.prediction",
+    # What the DAG file of the mapped tasks imports: a task process parses that file.
+    "lookbook_airflow.batching",
+    "lookbook_airflow.describing",
+    "lookbook_airflow.description_runs",
+    "lookbook_airflow.endpoint_life",
     "lookbook_airflow.lineage",
     "lookbook_airflow.openlineage",
+    "lookbook_airflow.operators.approval",
     "lookbook_airflow.operators.sagemaker",
+    "lookbook_airflow.transforming",
     "openlineage.client.transport.file",
     "pyarrow.parquet",
 )
@@ -36,5 +44,12 @@ INHERITED = (
 for name in INHERITED:
     importlib.import_module(name)
 
-# No connection is opened yet, so that every task may use the same client; reading botocore's model of S3 is what costs.
+
+async def _read_descriptions() -> None:
+    async with async_client("bedrock-runtime", connections=1):
+        pass  # opened once: what botocore has read of the service stays
+
+
+# No connection is opened yet, so that every task may use the same client; reading botocore's models is what costs.
 client("s3")
+asyncio.run(_read_descriptions())
