@@ -129,7 +129,7 @@ def describe_products():
     work = shard(planned)
     approve >> work
     described = linked(describe.expand(shard=work), ProductLink())
-    by_batch = batched(planned, work, describe)
+    by_batch = batched(planned, approve, describe)
     published = publish([work, by_batch.jobs], [described, by_batch.collected, by_batch.rest])
     [export(published), findings_reported(planned, predicted)] >> collect_lineage()
     # Publishing goes on past a product whose task failed; the run as a whole must not look as if nothing had.

@@ -23,17 +23,18 @@ class Batched(NamedTuple):
     rest: Any
 
 
-def batched(plan: Any, work: Any, describe: Any) -> Batched:
+def batched(plan: Any, approved: Any, describe: Any) -> Batched:
     """Add the tasks that describe a plan by batch jobs, and what the jobs don't finish on demand.
 
     Args:
         plan: the plan's reference, another task's result.
-        work: the task after which the plan is cut and may be worked on.
+        approved: the task after which the plan may be worked on. The requests are written beside the cutting of the
+            rest, so that they take no shard's place.
         describe: the task that describes a shard.
     """
     with TaskGroup("batch", prefix_group_id=False, tooltip="History: jobs at half the price, within hours"):
         requests = batch_requests(plan)
-        work >> requests
+        approved >> requests
         jobs = batch_jobs(requests)
         collected = one_batch.partial(plan=plan).expand(config=jobs)
         left = batch_rest(requests, collected)

@@ -221,6 +221,28 @@ async def test_a_shard_keeps_its_calls_in_flight_below_the_limit(
     assert most == 3
 
 
+async def test_a_shard_makes_its_first_calls_before_it_has_looked_up_every_product(
+    bedrock: ScriptedBedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    looked_up_before: list[int] = []
+    look = storage.read_bytes_async
+
+    async def looking(uri: str) -> bytes | None:
+        looks.append(uri)
+        return await look(uri)
+
+    def respond(request: dict[str, Any]) -> Answer:
+        looked_up_before.append(len(looks))
+        return faithful(request)
+
+    monkeypatch.setattr(storage, "read_bytes_async", looking)
+    bedrock.respond = respond
+    await writing.describe_shard(shard(*(work_item(str(number)) for number in range(60))), AT_ONCE)
+    assert len(looks) == len(looked_up_before) == 60
+    assert looked_up_before[0] < 60
+
+
 async def test_a_refused_product_fails_and_the_others_go_on(bedrock: ScriptedBedrock) -> None:
     bedrock.respond = lambda request: (
         refused("ValidationException", 400, "too odd") if "Linen" in str(request) else faithful(request)

@@ -31,6 +31,7 @@ _CHARACTERS_PER_TOKEN = 4
 _SLOWEST_PER_S = 5.0
 _LOOK_AGAIN_AFTER_S = 1.0
 _THROTTLES_WAITED_FOR = 3  # of a call, each for longer than the one before
+_LOOKS_AT_ONCE = 8  # all of a shard's at once would take S3 and processor from the first calls for a second
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class Asking:
 
     def __init__(self, routes: Sequence[Route], backoff: Backoff) -> None:
         self.routes, self.backoff = routes, backoff
+        self.looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        """Held by who looks up whether there is anything to ask."""
         self._changed, self._stopping = asyncio.Event(), asyncio.Event()
 
     def turn(self, order: int) -> Turn:

@@ -69,7 +69,9 @@ async def describe_product(
         PermanentError: Bedrock refused the request.
         RetryableError: there was no answer in the product's time.
     """
-    if (done := await find_result(item)) is not None:
+    async with asked.looks:
+        done = await find_result(item)
+    if done is not None:
         return done
     if not item.facts.facts:
         return await store(Result(item, "withheld", ("no facts",), mode=mode, **task_columns(records.current_task())))
