@@ -21,11 +21,12 @@ _COUNTED = ("published", "withheld", "failed")
 def labelled(shard: Mapping[str, Any], done: dict[str, Any]) -> dict[str, Any]:
     """Name the mapped task that described ``shard`` by its counts, and return them: *shard 1 of 9: 98 published …*.
 
-    A task of one product gets a button to the product's page.
+    A task of one product says only what became of it, and gets a button to the product's page.
     """
-    counts = ", ".join(f"{done[name]} {name}" for name in _COUNTED if done[name])
     context: Any = get_current_context()
-    context["outcome"] = f"{shard['label']}: {counts}"
-    if product := _PRODUCT.match(shard["label"]):
+    product = _PRODUCT.match(shard["label"])
+    counted = [name if product else f"{done[name]} {name}" for name in _COUNTED if done[name]]
+    context["outcome"] = f"{shard['label']}: {', '.join(counted)}"
+    if product:
         ProductLink().push(context["ti"], product[0], drop_of(context))
     return done
