@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
+from tests import browsing
 from tests.descriptions.conftest import DROP, serving
 from tests.lineage import catalogue, flow
 from tests.lineage.account import kept
@@ -24,7 +24,6 @@ from lookbook import storage
 from lookbook.settings import get_settings
 from lookbook.training import registry
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = "/airflow"
 EARLIER = ("2026-11-09", "2026-11-02", "2026-10-26")
 PRODUCTS = 1000
@@ -53,8 +52,7 @@ def fresh_settings(
     moto_server: str, airflow_db: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[pytest.MonkeyPatch]:
     """In place of every test's own settings: those of one account, catalogue and server for all tests of this file."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine; install it with: apt-get install chromium")
+    browsing.executable()
     with kept(moto_server, tmp_path_factory) as patch:
         patch.setenv("AIRFLOW__API__BASE_URL", f"http://127.0.0.1{ROOT}")
         yield patch
@@ -134,13 +132,8 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+    with browsing.browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

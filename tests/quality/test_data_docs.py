@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pytest
 from selectolax.lexbor import LexborHTMLParser
+from tests import browsing
 from tests.quality.test_validating import DOCS, DROP_ID, candidate, validate
 
 from lookbook import storage
@@ -20,7 +20,6 @@ from lookbook.quality.data_docs import site, store
 from lookbook.quality.suites import v1
 
 TASK = "http://localhost:8080/dags/ingest_drop/runs/a%2Bb/tasks/validate?try_number=1"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "<img src='https://evil.example/x.png' onerror='document.title=\"owned\"'>"
 ARTICLE_TYPES = {"Shirts": 67}
 EARLIER = {"gender": {"Men": 0.5, "Women": 0.5}}
@@ -152,15 +151,8 @@ def test_a_page_is_read_from_its_own_folder_alone(bucket: str, name: str) -> Non
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine; install it with: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+    with browsing.browser() as browser:
         yield browser
-        browser.close()
 
 
 def test_a_browser_shows_it_styled_and_asks_for_nothing_else(docs: Path, browser: object) -> None:
