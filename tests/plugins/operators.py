@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from airflow.sdk import DAG
 from lookbook_airflow.defaults import DEFAULT_ARGS
 
 Run = Callable[..., Any]
+
+_SOON = {"retry_delay": timedelta(seconds=1), "max_retry_delay": timedelta(seconds=1)}
 
 
 def ours_and(our: Any, stock: Any, fault: str) -> pytest.MarkDecorator:
@@ -31,8 +34,8 @@ def unique(name: str) -> str:
 
 
 def one_task(operator: type, **arguments: Any) -> DAG:
-    """Return a DAG of one task of ``operator``, with the arguments that all our tasks have."""
-    with DAG(unique("operators"), schedule=None, catchup=False, default_args=DEFAULT_ARGS) as dag:
+    """Return a DAG of one task of ``operator``, with the arguments that all our tasks have; its retries come soon."""
+    with DAG(unique("operators"), schedule=None, catchup=False, default_args=DEFAULT_ARGS | _SOON) as dag:
         operator(task_id="task", **arguments)
     return dag
 
