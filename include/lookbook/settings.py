@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     month_budget_usd: float | None = Field(
         None,
         gt=0,
-        description="No text is written that would bring a calendar month (UTC) above this; unset: no limit",
+        description="No more texts are asked for once a calendar month (UTC) has cost this; unset: no limit",
     )
     review_limit: int = Field(
         50, ge=1, le=500, description="Descriptions that a run of `review_descriptions` shows to people at most"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -23,8 +24,9 @@ from tests.descriptions.conftest import (
 from lookbook import storage
 from lookbook.descriptions import asking as asking_module
 from lookbook.descriptions import bedrock as bedrock_calls
-from lookbook.descriptions import plans, routes, writing
+from lookbook.descriptions import budget, cost, plans, routes, spending, writing
 from lookbook.descriptions.asking import asking
+from lookbook.descriptions.bedrock import converse
 from lookbook.descriptions.conversation import Reply
 from lookbook.descriptions.plans import WorkItem
 from lookbook.descriptions.results import Result
@@ -241,6 +243,67 @@ async def test_a_shard_makes_its_first_calls_before_it_has_looked_up_every_produ
     await writing.describe_shard(shard(*(work_item(str(number)) for number in range(60))), AT_ONCE)
     assert len(looks) == len(looked_up_before) == 60
     assert looked_up_before[0] < 60
+
+
+@pytest.fixture
+def month_budget(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A month's budget for about ten of :func:`faithful`'s texts, which a task looks at all the time."""
+    usd = 10 * cost.cost_usd(work_item().text_model_id, 100, 20)  # type: ignore[operator]
+    monkeypatch.setenv("LOOKBOOK_MONTH_BUDGET_USD", f"{usd:.6f}")
+    monkeypatch.setenv("LOOKBOOK_DESCRIPTION_CONCURRENCY", "2")
+    monkeypatch.setattr(budget, "_LOOK_EVERY_S", 0.01)
+    get_settings.cache_clear()
+    return usd
+
+
+async def slowly(*args: Any) -> Reply:
+    await asyncio.sleep(0.05)
+    return await converse(*args)
+
+
+async def test_a_shard_asks_no_more_once_the_months_budget_is_used_up_and_what_is_finished_stays(
+    bedrock: ScriptedBedrock, month_budget: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bedrock_calls, "converse", slowly)
+    bedrock.respond = faithful
+    with pytest.raises(PermanentError, match="LOOKBOOK_MONTH_BUDGET_USD"), budget.within_month():
+        await writing.describe_shard(shard(*(work_item(str(number)) for number in range(60))), AT_ONCE)
+    stored = list(storage.list_objects("s3://lookbook/descriptions/"))
+    assert 10 <= len(stored) == len(bedrock.requests) < 30
+    assert spending.month_usd() == pytest.approx(month_budget * len(stored) / 10, rel=0.01)
+
+
+async def test_a_shard_stops_for_what_others_have_spent_meanwhile(
+    bedrock: ScriptedBedrock, month_budget: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def respond(request: dict[str, Any]) -> Answer:
+        if len(bedrock.requests) == 3:
+            storage.write_bytes(f"s3://lookbook/spending/{datetime.now(UTC):%Y-%m-%d}/1000000-another-task", b"")
+        return faithful(request)
+
+    monkeypatch.setattr(bedrock_calls, "converse", slowly)
+    bedrock.respond = respond
+    with pytest.raises(PermanentError, match=r"1\.0\d USD are spent"), budget.within_month():
+        await writing.describe_shard(shard(*(work_item(str(number)) for number in range(60))), AT_ONCE)
+    assert 3 <= len(bedrock.requests) < 10
+
+
+async def test_what_is_in_flight_when_the_months_budget_is_used_up_is_a_success(
+    bedrock: ScriptedBedrock, month_budget: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dearly(*args: Any) -> Reply:
+        reply = await converse(*args)
+        spending.paid_for(2 * month_budget)
+        await asyncio.sleep(0.2)
+        return reply
+
+    monkeypatch.setattr(bedrock_calls, "converse", dearly)
+    bedrock.respond = faithful
+    with budget.within_month():
+        summary = await writing.describe_shard(shard(work_item("1")), AT_ONCE)
+    assert summary["published"] == 1
+    with pytest.raises(PermanentError, match="LOOKBOOK_MONTH_BUDGET_USD"), budget.within_month():
+        raise AssertionError("it began")
 
 
 async def test_a_refused_product_fails_and_the_others_go_on(bedrock: ScriptedBedrock) -> None:

@@ -1,14 +1,15 @@
 """What a run and a month may cost.
 
 A run over its budget waits for a person. Nobody can wave a month's budget through: what would go over it is refused
-before it is started, and shards that begin when it is used up do nothing.
+before it is started, and a task that finds it used up, by whomever, asks no more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ from lookbook.lineage import records
 from lookbook.settings import Settings, get_settings
 
 log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 5.0
+_UNENTERED = 0.001  # of the month's budget: what a task may have paid for without the others knowing of it
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,50 @@ def within_month() -> Iterator[None]:
         yield
 
 
+@dataclass
+class Watch:
+    """A look-out for the month's budget; ``over`` is the error that ended it, if one did."""
+
+    over: Exception | None = None
+
+
+@contextlib.asynccontextmanager
+async def watched(stop: Callable[[], None]) -> AsyncIterator[Watch]:
+    """Look every few seconds whether the month's budget is used up, by whomever; what this task pays, others see.
+
+    Args:
+        stop: is called when it is used up, or nobody can tell: what asks inside should ask no more.
+    """
+    watch, ended = Watch(), asyncio.Event()
+    if get_settings().month_budget_usd is None:
+        yield watch
+        return
+    looking = asyncio.create_task(_look_out(watch, ended, stop))
+    try:
+        yield watch
+    finally:
+        ended.set()
+        await asyncio.wait([looking])  # never in the middle of an entry
+
+
+async def _look_out(watch: Watch, ended: asyncio.Event, stop: Callable[[], None]) -> None:
+    while watch.over is None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), _LOOK_EVERY_S)
+            return
+        try:
+            await asyncio.to_thread(_look)
+        except Exception as error:  # whatever it is: what can't be counted isn't spent
+            watch.over = error
+            stop()
+
+
+def _look() -> None:
+    settings = get_settings()
+    spending.enter((settings.month_budget_usd or 0.0) * _UNENTERED)
+    _check_month(_spent(settings), 0.0, settings)
+
+
 def _check_prices(settings: Settings) -> None:
     if settings.run_budget_usd is None and settings.month_budget_usd is None:
         return
@@ -93,9 +141,10 @@ def _check_month(spent: float | None, usd: float, settings: Settings) -> None:
     limit = settings.month_budget_usd
     if limit is None or spent is None or (spent < limit and spent + usd <= limit):
         return
+    more = f", {usd:.2f} USD more are estimated" if usd else ""
     raise PermanentError(
         f"The month's budget for texts, LOOKBOOK_MONTH_BUDGET_USD={limit:.2f}, does not allow this: {spent:.2f} USD "
-        f"are spent, {usd:.2f} USD more are estimated. Raise it, describe fewer products (Product ids), or clear this "
+        f"are spent{more}. Raise it, describe fewer products (Product ids), or clear this "
         "task next month (UTC); what is finished costs nothing again."
     )
 

@@ -1,10 +1,11 @@
 """What was paid for texts, entered as it is paid, so that a month's sum is a listing and no reading.
 
-spending/<day>/<micro-USD>-<task>   what one try of one task paid for
+spending/<day>/<micro-USD>-<task>   what one try of one task paid for, or a part of it
 spending/<day>/total-<micro-USD>    what the day came to by its outcomes; stands for all other entries of the day
 
-The amount is in the key: a thousand entries are one call of ListObjectsV2. A try that was killed leaves no entry.
-What it had finished is stored, so the day's total, which housekeeping works out once the day is over, has it.
+The amount is in the key: a thousand entries are one call of ListObjectsV2. What a try that was killed had not entered
+yet is missing. What it had finished is stored, so the day's total has it, which housekeeping works out once the day is
+over.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ _TOTAL = "total"
 
 
 class _Paid:
-    """What has been paid for so far, by all coroutines of a task together."""
+    """What has been paid for so far, by all coroutines of a task together, and what of it is in the ledger."""
 
     usd = 0.0
+    entered_usd = 0.0
+    entries = 0
 
 
 _current: ContextVar[_Paid | None] = ContextVar("lookbook_paid", default=None)
@@ -38,14 +41,21 @@ _current: ContextVar[_Paid | None] = ContextVar("lookbook_paid", default=None)
 @contextlib.contextmanager
 def entered(now: datetime | None = None) -> Iterator[None]:
     """Enter what is paid for inside into the ledger, however the block ends; threads of one's own are not inside."""
-    paid = _Paid()
-    token = _current.set(paid)
+    token = _current.set(_Paid())
     try:
         yield
     finally:
+        enter(now=now)
         _current.reset(token)
-        if paid.usd:
-            _enter(paid.usd, now or datetime.now(UTC))
+
+
+def enter(more_than_usd: float = 0.0, now: datetime | None = None) -> None:
+    """Enter what the current task has paid for since its last entry, if it is more than that."""
+    paid = _current.get()
+    if paid is None or (usd := paid.usd - paid.entered_usd) <= more_than_usd:
+        return
+    _enter(usd, paid.entries, now or datetime.now(UTC))
+    paid.entered_usd, paid.entries = paid.entered_usd + usd, paid.entries + 1
 
 
 def paid_for(usd: float | None) -> None:
@@ -86,9 +96,9 @@ def close_day(day: date, usd: float) -> None:
     storage.delete_others(prefix, {total})
 
 
-def _enter(usd: float, now: datetime) -> None:
+def _enter(usd: float, number: int, now: datetime) -> None:
     task = records.current_task()
-    name = f"{task.run_id}.{task.task_id}.{task.map_index}.{task.try_number}" if task else uuid.uuid4().hex
+    name = f"{task.run_id}.{task.task_id}.{task.map_index}.{task.try_number}.{number}" if task else uuid.uuid4().hex
     uri = f"{_ledger()}{now:%Y-%m-%d}/{round(usd * _MICRO)}-{storage.key_part(name)}"
     storage.write_bytes(uri, orjson.dumps({"usd": usd, "task": name}), "application/json")
 

@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 from lookbook import storage
-from lookbook.descriptions import drafting, judging
+from lookbook.descriptions import budget, drafting, judging
 from lookbook.descriptions.asking import Answered, Asking, Backoff, Turn, asking
 from lookbook.descriptions.conversation import Messages, Reply, reply_of, request_of
 from lookbook.descriptions.cost import cost_usd
@@ -102,7 +102,7 @@ async def describe_shard(
         ``uri`` of the list of outcomes, and the counts ``published``, ``withheld`` and ``failed``.
 
     Raises:
-        PermanentError: every request was refused: a setting is wrong.
+        PermanentError: every request was refused: a setting is wrong; or the month's budget was used up meanwhile.
         RetryableError: some products got no answer in time; those that did are stored and cost nothing again.
     """
     items = await asyncio.to_thread(read_items, reference["uri"])
@@ -114,7 +114,10 @@ async def describe_shard(
         judge_id = get_settings().judge_model_id
         judge = await opened.enter_async_context(asking(judge_id, share, backoff, alone=True)) if judge_id else None
         with _stopped_by_sigterm(asked):
-            outcomes = await _all(items, asked, mode, firsts, judge)
+            async with budget.watched(asked.stop) as month:
+                outcomes = await _all(items, asked, mode, firsts, judge)
+    if month.over and any(isinstance(outcome, RetryableError) for outcome in outcomes):
+        raise month.over
     results = _results(reference["label"], items, outcomes, last_try=last_try)
     uri = result_uri_of(reference["uri"])
     stored = await asyncio.to_thread(storage.write_json, uri, [result.as_dict() for result in results])
