@@ -2,8 +2,8 @@
 ### Housekeeping
 
 Lets go what nothing refers to any more: endpoint configs, models, artefacts, checkpoints and data sets; old versions
-and files of the tables, and branches of ingests that died; jobs that run on although their run is over. Then it tells
-what everything cost.
+and files of the tables, and branches of ingests that died; jobs that run on although their run is over. Gathers rows
+that lie in many small files, and tells what everything cost.
 
 | | |
 |---|---|

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyiceberg.expressions import IsNull, Reference
 from tests.catalog.conftest import StoreDrop, store_drop
 
 from lookbook import storage
@@ -162,3 +164,60 @@ def test_a_version_that_became_a_branchs_head_since_the_plan_stays(everything_is
     tables.load(PREDICTIONS).manage_snapshots().create_branch(int(first), "kept").commit()
     snapshots.expire([planned])
     assert first in versions(PREDICTIONS)
+
+
+@pytest.fixture
+def few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "_FILES_A_PARTITION", 3)
+
+
+def run_without_a_drop(number: int, drop_id: str | None = None) -> None:
+    """Collect what a run left that is about no drop, or about one."""
+    with records.recording(TaskKey("housekeeping", f"run-{number}", "report_costs", drop_id=drop_id)) as record:
+        records.counts(days=number)
+    store.save(record)
+    store.collect("housekeeping", f"run-{number}")
+
+
+def collected() -> list[str]:
+    return sorted(row["run_id"] for row in tables.read("lineage.runs", columns=("run_id",)).to_pylist())
+
+
+def files_at_head() -> int:
+    return len(list(tables.load("lineage.runs").scan().plan_files()))
+
+
+def test_rows_that_many_runs_added_are_gathered_in_one_file_and_none_changes(few_files: None) -> None:
+    for number in range(4):
+        run_without_a_drop(number)
+    run_without_a_drop(4, DROP)
+    before = tables.read("lineage.runs").sort_by("run_id")
+    assert files_at_head() == 5
+    keep_house()
+    assert files_at_head() == 2
+    assert tables.read("lineage.runs").sort_by("run_id") == before
+    assert not snapshots.plan().expiries
+
+
+def test_a_run_that_is_collected_while_rows_are_gathered_is_kept(
+    few_files: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overwrite, late = tables.overwrite_rows, iter([9])
+
+    def overtaken(*arguments: Any, **options: Any) -> None:
+        for number in late:  # the first time only
+            run_without_a_drop(number)
+        overwrite(*arguments, **options)
+
+    for number in range(4):
+        run_without_a_drop(number)
+    monkeypatch.setattr(tables, "overwrite_rows", overtaken)
+    tables.rewrite("lineage.runs", IsNull(term=Reference("drop_id")))
+    assert collected() == ["run-0", "run-1", "run-2", "run-3", "run-9"]
+    assert files_at_head() == 1
+
+
+def test_few_files_stay_as_they_are() -> None:
+    for number in range(4):
+        run_without_a_drop(number)
+    assert not snapshots.plan().expiries

@@ -219,6 +219,33 @@ def replace(name: str, rows: pa.Table, row_filter: str | BooleanExpression) -> s
     return version
 
 
+def rewrite(name: str, row_filter: BooleanExpression) -> str:
+    """Write the rows that match anew, into as few files as hold them, in one commit; return its snapshot id.
+
+    No row changes. A row that somebody else commits meanwhile is among them: the commit is then begun again.
+
+    Raises:
+        RetryableError: other writers were faster several times in a row.
+    """
+
+    def overwrite() -> str:
+        table = load(name)
+        overwrite_rows(table, conform(name, _rows_of(table, name, row_filter)), row_filter)
+        return main_snapshot(table)
+
+    version = committed(f"rewrite rows of {name}", overwrite)
+    records.writes("table", name, version, partition=_partition(name, row_filter))
+    return version
+
+
+def _rows_of(table: Table, name: str, row_filter: BooleanExpression) -> pa.Table:
+    """Return rows of the head of ``main`` as ``table`` knows it, with every column that Lookbook has learnt since."""
+    rows = table.scan(row_filter, snapshot_id=int(main_snapshot(table))).to_arrow()
+    for field in TABLES[name]:
+        rows = _completed(rows, field)
+    return rows
+
+
 def conform(name: str, rows: pa.Table) -> pa.Table:
     """Return ``rows`` with exactly the table's columns, order and types.
 

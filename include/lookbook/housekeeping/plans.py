@@ -35,6 +35,7 @@ Kind = Literal[
     "audit_branch",
     "snapshot",
     "table_file",
+    "small_files",
     "training_job",
     "transform_job",
     "endpoint",

@@ -1,4 +1,5 @@
-"""Which versions of the Iceberg tables, which abandoned audit branches and which files nothing refers to any more.
+"""Which versions of the Iceberg tables, which abandoned audit branches and which files nothing refers to any more;
+and which rows lie in too many files.
 
 A version stays while a branch has it as its head, while it is young, and while lineage leads to it: as the catalogue
 that a description, a data set or a model in the registry was made from, or as what the run read that wrote a
@@ -6,16 +7,21 @@ description which is still there. All of the history of ``catalog.products`` and
 a drop is known to be unchanged (docs/decisions/0008-one-run-at-a-time-on-a-drop.md), and it grows by a few versions
 a drop. A branch that an ingest left behind goes once nobody holds its drop. Files go in a later run, once no version
 that is there has them.
+
+A partition to which many runs add, as to ``lineage.runs`` all that are about no drop, gets a file from each: who asks
+where something came from opens them all. Rows that lie in more than :data:`_FILES_A_PARTITION` are written into one.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from pyiceberg.expressions import BooleanExpression, IsNull, Reference
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
@@ -32,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _WHOLE_HISTORY = (publishing.PRODUCTS, publishing.QUARANTINE)
 _FILES_A_RUN = 5000
+_FILES_A_PARTITION = 50
 
 
 def plan(now: datetime | None = None) -> Plan:
@@ -44,7 +51,7 @@ def plan(now: datetime | None = None) -> Plan:
 
 
 def expire(expiries: Sequence[Expiry]) -> None:
-    """Let branches, versions and files go; each table's branches and versions in one commit each."""
+    """Let branches, versions and files go, and gather rows; each table's branches and versions in one commit each."""
     for name, branches in _by_table(expiries, "audit_branch").items():
         tables.committed(f"remove audit branches of {name}", partial(_remove_branches, name, branches))
     for name, versions in _by_table(expiries, "snapshot").items():
@@ -52,6 +59,9 @@ def expire(expiries: Sequence[Expiry]) -> None:
     for expiry in expiries:
         if expiry.kind == "table_file":
             storage.delete(expiry.name)
+    for name, partitions in _by_table(expiries, "small_files").items():
+        for value in partitions:
+            tables.rewrite(name, _of_partition(name, value))
 
 
 def _of_table(name: str, traced: set[str], youngest: datetime) -> Iterator[Expiry]:
@@ -61,6 +71,7 @@ def _of_table(name: str, traced: set[str], youngest: datetime) -> Iterator[Expir
     yield from _dead_branches(name, table, youngest)
     yield from _old_snapshots(name, table, traced, youngest)
     yield from _orphaned_files(name, table, listed, youngest)
+    yield from _scattered_rows(name, table)
 
 
 def _dead_branches(name: str, table: Table, youngest: datetime) -> Iterator[Expiry]:
@@ -89,6 +100,23 @@ def _orphaned_files(
     for stored, written in orphans[:_FILES_A_RUN]:
         why = f"no version of {name} has it"
         yield Expiry("table_file", stored.uri, why, written, stored.size)
+
+
+def _scattered_rows(name: str, table: Table) -> Iterator[Expiry]:
+    """Yield the partitions of the head of ``main`` whose rows lie in too many files."""
+    head = table.snapshot_by_id(table.metadata.refs["main"].snapshot_id)
+    if head is None:
+        return
+    planned = table.scan(snapshot_id=head.snapshot_id).plan_files()
+    for value, files in Counter(task.file.partition[0] for task in planned).items():
+        if files > _FILES_A_PARTITION:
+            why = f"its rows lie in {files} files, which whoever reads them opens one by one"
+            yield Expiry("small_files", f"{name}@{value or ''}", why, _made(head))
+
+
+def _of_partition(name: str, value: str) -> BooleanExpression:
+    column = TABLES[name].names[0]
+    return tables.equals(column, value) if value else IsNull(term=Reference(column))
 
 
 def _reachable_files(table: Table) -> set[str]:
