@@ -106,8 +106,19 @@ async def describe_shard(
         RetryableError: some products got no answer in time; those that did are stored and cost nothing again.
     """
     items = await asyncio.to_thread(read_items, reference["uri"])
+    outcomes = await _outcomes(reference, items, backoff)
+    results = _results(reference["label"], items, outcomes, last_try=last_try)
+    uri = result_uri_of(reference["uri"])
+    stored = await asyncio.to_thread(storage.write_json, uri, [result.as_dict() for result in results])
+    _report(results, stored)
+    return {"uri": uri, **_by_status(results)}
+
+
+async def _outcomes(
+    reference: Mapping[str, Any], items: Sequence[WorkItem], backoff: Backoff | None
+) -> Sequence[Outcome]:
+    """Describe a shard's items over routes of their own, as long as the month's budget lasts."""
     firsts = await asyncio.to_thread(storage.read_json, reference["firsts"]) if "firsts" in reference else {}
-    mode = "per_product" if len(items) == 1 else "sharded"
     share, alone = reference.get("share", 1.0), len(items) == 1
     async with AsyncExitStack() as opened:
         asked = await opened.enter_async_context(asking(items[0].text_model_id, share, backoff, alone=alone))
@@ -115,14 +126,10 @@ async def describe_shard(
         judge = await opened.enter_async_context(asking(judge_id, share, backoff, alone=True)) if judge_id else None
         with _stopped_by_sigterm(asked):
             async with budget.watched(asked.stop) as month:
-                outcomes = await _all(items, asked, mode, firsts, judge)
+                outcomes = await _all(items, asked, "per_product" if alone else "sharded", firsts, judge)
     if month.over and any(isinstance(outcome, RetryableError) for outcome in outcomes):
         raise month.over
-    results = _results(reference["label"], items, outcomes, last_try=last_try)
-    uri = result_uri_of(reference["uri"])
-    stored = await asyncio.to_thread(storage.write_json, uri, [result.as_dict() for result in results])
-    _report(results, stored)
-    return {"uri": uri, **_by_status(results)}
+    return outcomes
 
 
 @contextmanager
