@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.descriptions.conftest import DROP, product, publish_products
 from tests.local_aws.conftest import Account
 
 from lookbook.catalog import tables
+from lookbook.descriptions import batch_requests
 
 FILE = Path(__file__).resolve().parents[2] / "dags" / "describe_products.py"
 
@@ -50,3 +52,18 @@ def test_history_is_described_by_batch_jobs_at_half_the_price(account: Account, 
         "batch_rest": "success",
         "describe_rest": "skipped",
     }
+
+
+def test_history_too_long_for_one_job_goes_in_several_and_the_end_on_demand(
+    account: Account, run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_requests, "Limits", partial(batch_requests.Limits, max_records=110))
+    run, rows = described(run_dag, range(3000, 3250), mode="batch")
+    assert run.state == "success"
+    by_mode = Counter((row["status"], row["mode"]) for row in rows)
+    assert by_mode == {("published", "batch"): 220, ("published", "sharded"): 30}
+    assert len({row["product_id"] for row in rows}) == 250
+    jobs = [ti for ti in run.get_task_instances() if ti.task_id == "run_batch"]
+    assert {str(ti.state) for ti in jobs} == {"success"}
+    assert len({ti.rendered_map_index for ti in jobs}) == len(jobs) == 2
+    assert states(run, "describe", "describe_rest") == {"describe": "skipped", "describe_rest": "success"}
