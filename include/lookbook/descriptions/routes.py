@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 # A route is left when so many calls in a row had no answer, and none had for so long. The time it is left for doubles
 # with each try that fails as well.
-_FAILURES = 8
+_FAILURES = 20
 _SILENT_S = 5.0
 _LEFT_S = (5.0, 60.0)
 
