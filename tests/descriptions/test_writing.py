@@ -248,7 +248,9 @@ async def test_a_shard_makes_its_first_calls_before_it_has_looked_up_every_produ
 @pytest.fixture
 def month_budget(monkeypatch: pytest.MonkeyPatch) -> float:
     """A month's budget for about ten of :func:`faithful`'s texts, which a task looks at all the time."""
-    usd = 10 * cost.cost_usd(work_item().text_model_id, 100, 20)  # type: ignore[operator]
+    price = cost.cost_usd(work_item().text_model_id, 100, 20)
+    assert price is not None
+    usd = 10 * price
     monkeypatch.setenv("LOOKBOOK_MONTH_BUDGET_USD", f"{usd:.6f}")
     monkeypatch.setenv("LOOKBOOK_DESCRIPTION_CONCURRENCY", "2")
     monkeypatch.setattr(budget, "_LOOK_EVERY_S", 0.01)
